@@ -1,0 +1,273 @@
+"""The ``analog`` dialect: what the chip's controllers issue.
+
+    op ::= `analog.program` `matrix` n weight fields `sites` table `:` crossbar
+         | `analog.controller` name region               one instruction stream
+         | `analog.sync` `[` events `]`                  wait until all have happened
+         | `analog.drive` crossbar `,` buffer range      input codes onto the rows of the tiles
+         | `analog.integrate` crossbar range             charge onto the columns
+         | `analog.convert` crossbar range               columns into codes
+         | `analog.accumulate` crossbar `,` buffer range partial sums into the result, scaled
+         | `analog.move` buffer `->` buffer              through the links
+         | `analog.vector` / `analog.host` `(` buffers `)` `->` `(` buffers `)` region
+    range ::= `tiles` `[` first `,` end `]`
+
+Machine and buffers are those of ``place``. A range stands for a loop of the controller over rows
+of the matrix's tile table, all of them in that controller's layer. Every instruction but ``sync``
+raises ``event`` when it is done; streams run side by side and only events order them.
+"""
+
+from xdsl.dialects.builtin import (
+    DenseArrayBase,
+    DenseIntOrFPElementsAttr,
+    FloatAttr,
+    IntegerAttr,
+    StringAttr,
+    UnitAttr,
+    i64,
+)
+from xdsl.ir import Dialect, Operation
+from xdsl.irdl import (
+    IRDLOperation,
+    irdl_op_definition,
+    operand_def,
+    opt_prop_def,
+    prop_def,
+    region_def,
+    result_def,
+    traits_def,
+)
+from xdsl.parser import Parser
+from xdsl.printer import Printer
+from xdsl.traits import HasParent, NoTerminator
+from xdsl.utils.exceptions import VerifyException
+
+from .attributes import WeightAttr, table_of
+from .place import SITE_COLUMNS, BufferType, RegionSlot
+from .tile import CrossbarType, verify_mvm, verify_tiles
+from .types import shape_of
+
+
+@irdl_op_definition
+class ProgramOp(IRDLOperation):
+    """Writes weight codes into the arrays of ``sites`` before the program starts.
+
+    Tiles are sorted by layer, so that each layer's are one range.
+    """
+
+    name = "analog.program"
+    matrix = prop_def(IntegerAttr.constr(i64))
+    weight = prop_def(WeightAttr)
+    codes = opt_prop_def(WeightAttr)
+    scale = opt_prop_def(WeightAttr)
+    input_scale = opt_prop_def(FloatAttr)
+    adc_range = opt_prop_def(DenseIntOrFPElementsAttr)
+    tiles = prop_def(DenseIntOrFPElementsAttr)
+    sites = prop_def(DenseIntOrFPElementsAttr)
+    routes = prop_def(DenseIntOrFPElementsAttr)
+    result = result_def(CrossbarType)
+    assembly_format = (
+        "`matrix` $matrix $weight (`codes` $codes^)? (`scale` $scale^)? "
+        "(`input_scale` $input_scale^)? (`adc_range` $adc_range^)? "
+        "`tiles` $tiles `sites` $sites `routes` $routes attr-dict `:` type($result)"
+    )
+
+    def verify_(self) -> None:
+        assert isinstance(self.result.type, CrossbarType)
+        tiles, sites = table_of(self.tiles), table_of(self.sites)
+        verify_tiles(tiles, self.result.type.shape)
+        if sites.shape != (len(tiles), len(SITE_COLUMNS)):
+            raise VerifyException(f"analog.program: sites need columns {SITE_COLUMNS}, a tile each")
+        if (sites[1:, 0] < sites[:-1, 0]).any():
+            raise VerifyException("analog.program: tiles must be sorted by layer")
+
+
+@irdl_op_definition
+class ControllerOp(IRDLOperation):
+    """The instructions of one controller, in order: ``layerN``, ``vector``, ``dma`` or ``host``."""
+
+    name = "analog.controller"
+    unit = prop_def(StringAttr)
+    body = region_def("single_block")
+    traits = traits_def(NoTerminator())
+    assembly_format = "$unit $body attr-dict"
+
+    def verify_(self) -> None:
+        for op in self.body.block.ops:
+            if not isinstance(op, INSTRUCTIONS):
+                raise VerifyException(f"analog.controller holds instructions only, not {op.name}")
+
+
+@irdl_op_definition
+class SyncOp(IRDLOperation):
+    """Waits for events of other streams."""
+
+    name = "analog.sync"
+    events = prop_def(DenseArrayBase.constr(i64))
+    traits = traits_def(HasParent(ControllerOp))
+    assembly_format = "$events attr-dict"
+
+    def verify_(self) -> None:
+        events = list(self.events.get_values())
+        if not events or min(events) < 0 or sorted(set(events)) != events:
+            raise VerifyException("analog.sync needs increasing, non-negative events")
+
+
+def _verify_range(op: Operation, tiles: DenseArrayBase, crossbar: Operation) -> None:
+    """A tile range must lie in the matrix's table and in one layer of it."""
+    first, end = tiles.get_values()
+    if not isinstance(crossbar, ProgramOp):
+        raise VerifyException(f"{op.name}: the crossbar must come from analog.program")
+    layers = table_of(crossbar.sites)[:, 0]
+    if not 0 <= first < end <= len(layers):
+        raise VerifyException(f"{op.name}: tiles [{first}, {end}] leave 0..{len(layers)}")
+    if layers[first] != layers[end - 1]:
+        raise VerifyException(f"{op.name}: tiles [{first}, {end}] lie in more than one layer")
+    parent = op.parent_op()
+    unit = f"layer{layers[first]}"
+    if isinstance(parent, ControllerOp) and parent.unit.data != unit:
+        raise VerifyException(f"{op.name}: these tiles belong to {unit}, not {parent.unit.data}")
+
+
+@irdl_op_definition
+class DriveOp(IRDLOperation):
+    """Quantises rows of ``x`` and puts them on the row lines of the tiles, position by position."""
+
+    name = "analog.drive"
+    crossbar = operand_def(CrossbarType)
+    x = operand_def(BufferType)
+    tiles = prop_def(DenseArrayBase.constr(i64))
+    event = prop_def(IntegerAttr.constr(i64))
+    traits = traits_def(HasParent(ControllerOp))
+    assembly_format = (
+        "$crossbar `,` $x `tiles` $tiles `event` $event attr-dict `:` type($crossbar) `,` type($x)"
+    )
+
+    def verify_(self) -> None:
+        _verify_range(self, self.tiles, self.crossbar.owner)  # type: ignore[arg-type]
+        x = shape_of(self.x.type.tensor)
+        assert isinstance(self.crossbar.type, CrossbarType)
+        verify_mvm(self.name, self.crossbar.type, x, (*x[:-1], self.crossbar.type.shape[2]))
+
+
+class ArrayOp(IRDLOperation):
+    """An instruction to the arrays of a tile range."""
+
+    crossbar = operand_def(CrossbarType)
+    tiles = prop_def(DenseArrayBase.constr(i64))
+    event = prop_def(IntegerAttr.constr(i64))
+    traits = traits_def(HasParent(ControllerOp))
+    assembly_format = "$crossbar `tiles` $tiles `event` $event attr-dict `:` type($crossbar)"
+
+    def verify_(self) -> None:
+        _verify_range(self, self.tiles, self.crossbar.owner)  # type: ignore[arg-type]
+
+
+@irdl_op_definition
+class IntegrateOp(ArrayOp):
+    """Lets the charge of the driven rows settle on the columns."""
+
+    name = "analog.integrate"
+
+
+@irdl_op_definition
+class ConvertOp(ArrayOp):
+    """Converts the columns' charge into codes."""
+
+    name = "analog.convert"
+
+
+@irdl_op_definition
+class AccumulateOp(IRDLOperation):
+    """Shifts and adds slices and row blocks, scales them, and adds them into ``y``.
+
+    With ``init`` the instruction overwrites ``y``: the first layer of a product does, the others
+    wait for it.
+    """
+
+    name = "analog.accumulate"
+    crossbar = operand_def(CrossbarType)
+    y = operand_def(BufferType)
+    tiles = prop_def(DenseArrayBase.constr(i64))
+    event = prop_def(IntegerAttr.constr(i64))
+    init = opt_prop_def(UnitAttr)
+    node = opt_prop_def(StringAttr)
+    traits = traits_def(HasParent(ControllerOp))
+    assembly_format = (
+        "$crossbar `,` $y `tiles` $tiles `event` $event (`init` $init^)? (`node` $node^)? attr-dict `:` "
+        "type($crossbar) `,` type($y)"
+    )
+
+    def verify_(self) -> None:
+        _verify_range(self, self.tiles, self.crossbar.owner)  # type: ignore[arg-type]
+
+
+@irdl_op_definition
+class MoveOp(IRDLOperation):
+    """Copies a tensor between memories."""
+
+    name = "analog.move"
+    source = operand_def(BufferType)
+    target = operand_def(BufferType)
+    event = prop_def(IntegerAttr.constr(i64))
+    node = opt_prop_def(StringAttr)
+    traits = traits_def(HasParent(ControllerOp))
+    assembly_format = (
+        "$source `->` $target `event` $event (`node` $node^)? attr-dict `:` "
+        "type($source) `->` type($target)"
+    )
+
+    def verify_(self) -> None:
+        if self.source.type != self.target.type:
+            raise VerifyException("analog.move: both buffers must hold the same tensor type")
+
+
+class RegionInstruction(RegionSlot):
+    """A vector or host instruction: its region says what it computes."""
+
+    event = prop_def(IntegerAttr.constr(i64))
+    node = opt_prop_def(StringAttr)
+    traits = traits_def(HasParent(ControllerOp))
+
+    def print(self, printer: Printer) -> None:
+        printer.print_string(f" event {self.event.value.data}")
+        self.print_slot(printer, ("event",))
+
+    @classmethod
+    def parse(cls, parser: Parser) -> "RegionInstruction":
+        parser.parse_keyword("event")
+        event = IntegerAttr(parser.parse_integer(), 64)
+        operands, properties, attributes, region = cls.parse_slot(parser)
+        return cls.create(
+            operands=operands,
+            properties={"event": event, **properties},
+            attributes=attributes,
+            regions=[region],
+        )
+
+
+@irdl_op_definition
+class VectorOp(RegionInstruction):
+    """One kernel on the vector engine."""
+
+    name = "analog.vector"
+
+
+@irdl_op_definition
+class HostOp(RegionInstruction):
+    """One ONNX node on the host processor."""
+
+    name = "analog.host"
+
+
+INSTRUCTIONS = (
+    SyncOp,
+    DriveOp,
+    IntegrateOp,
+    ConvertOp,
+    AccumulateOp,
+    MoveOp,
+    VectorOp,
+    HostOp,
+)
+
+Analog = Dialect("analog", [ProgramOp, ControllerOp, *INSTRUCTIONS])

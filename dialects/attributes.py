@@ -1,0 +1,89 @@
+"""Attributes shared by the levels: names of stored arrays, packed tables, locations.
+
+    weight ::= `#graph.weight` `<` string-literal `>`
+
+A weight is a name in the weight store that travels beside the IR; no level holds the bytes.
+Tables are ``dense`` attributes over packed int32 or float32 bytes, one row a tile.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from xdsl.dialects.builtin import (
+    BytesAttr,
+    DenseIntOrFPElementsAttr,
+    FusedLoc,
+    LocationAttr,
+    NameLoc,
+    NoneAttr,
+    StringAttr,
+    UnknownLoc,
+)
+from xdsl.dialects.builtin import ArrayAttr
+from xdsl.ir import Operation, ParametrizedAttribute
+from xdsl.irdl import irdl_attr_definition, param_def
+from xdsl.parser import AttrParser
+from xdsl.printer import Printer
+
+from .types import dtype_of, tensor_type
+
+
+@irdl_attr_definition
+class WeightAttr(ParametrizedAttribute):
+    """The name of an array in the weight store."""
+
+    name = "graph.weight"
+    key: StringAttr = param_def()
+
+    @staticmethod
+    def of(key: str) -> "WeightAttr":
+        return WeightAttr(StringAttr(key))
+
+    @property
+    def data(self) -> str:
+        return self.key.data
+
+    @classmethod
+    def parse_parameters(cls, parser: AttrParser) -> Sequence[StringAttr]:
+        with parser.in_angle_brackets():
+            return [StringAttr(parser.parse_str_literal())]
+
+    def print_parameters(self, printer: Printer) -> None:
+        with printer.in_angle_brackets():
+            printer.print_string_literal(self.key.data)
+
+
+def table_attr(table: np.ndarray) -> DenseIntOrFPElementsAttr:
+    """A packed table attribute of ``table`` (any rank, a supported dtype)."""
+    array = np.ascontiguousarray(table)
+    return DenseIntOrFPElementsAttr(
+        tensor_type(table.shape, array.dtype), BytesAttr(array.tobytes())
+    )
+
+
+def table_of(attr: DenseIntOrFPElementsAttr) -> np.ndarray:
+    """The array of a packed table attribute (read-only view of its bytes)."""
+    flat = np.frombuffer(attr.data.data, dtype=dtype_of(attr.type))
+    return flat.reshape(attr.get_shape())
+
+
+def name_location(names: Sequence[str]) -> LocationAttr:
+    """The location of what came from the ONNX nodes ``names``."""
+    unique = list(dict.fromkeys(names))
+    if not unique:
+        return UnknownLoc()
+    locations = [NameLoc(StringAttr(name), NoneAttr()) for name in unique]
+    return locations[0] if len(locations) == 1 else FusedLoc(ArrayAttr(locations), NoneAttr())
+
+
+def node_names(op: Operation) -> list[str]:
+    """Names of the ONNX nodes that ``op`` came from, by its location."""
+    return _names(op.location)
+
+
+def _names(location: LocationAttr) -> list[str]:
+    if isinstance(location, NameLoc):
+        return [location.desc.data]
+    if isinstance(location, FusedLoc):
+        return [name for part in location.locations for name in _names(part)]
+    return []

@@ -1,0 +1,412 @@
+"""The ``place`` dialect: the work of the ``tile`` level on sites, in memory, in order.
+
+    type ::= `!place.buffer` `<` tensor-type `>`
+    op   ::= `place.machine` name fields                     what the rest is placed on
+           | `place.buffer` memory `at` offset (`init` weight | `port` name)? `:` buffer
+           | `place.alias` buffer `at` offset `:` types      a range of another buffer
+           | `place.program` weight fields `sites` table `:` crossbar
+           | `place.route` crossbar table                    base die to each array and back
+           | `place.mvm` crossbar `,` buffer `->` buffer `slot` n
+           | `place.stage` unit `slot` n `(` buffers `)` `->` `(` buffers `)` region
+           | `place.move` buffer `->` buffer `slot` n        copy between memories
+
+Results live in buffers, not in SSA values: a slot reads and writes memory, and slots run in their
+order unless nothing ties them. Site tables have one row a tile, ``(layer, row, col, array_row,
+array_col)``; route tables ``(layer, row, col, hops, vias)``.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from xdsl.dialects.builtin import (
+    DenseArrayBase,
+    DenseIntOrFPElementsAttr,
+    DictionaryAttr,
+    FloatAttr,
+    IntegerAttr,
+    StringAttr,
+    TensorType,
+    i32,
+    i64,
+)
+from xdsl.ir import Attribute, Dialect, ParametrizedAttribute, Region, SSAValue, TypeAttribute
+from xdsl.irdl import (
+    AttrSizedOperandSegments,
+    IRDLOperation,
+    irdl_attr_definition,
+    irdl_op_definition,
+    operand_def,
+    opt_prop_def,
+    param_def,
+    prop_def,
+    region_def,
+    result_def,
+    traits_def,
+    var_operand_def,
+)
+from xdsl.parser import AttrParser, Parser
+from xdsl.printer import Printer
+from xdsl.traits import IsTerminator, Pure
+from xdsl.utils.exceptions import VerifyException
+
+from .attributes import WeightAttr, table_of
+from .tile import CrossbarType, verify_mvm, verify_tiles
+from .types import dtype_of, shape_of
+
+SITE_COLUMNS = ("layer", "row", "col", "array_row", "array_col")
+ROUTE_COLUMNS = ("layer", "row", "col", "hops", "vias")
+
+
+@irdl_attr_definition
+class BufferType(ParametrizedAttribute, TypeAttribute):
+    """A range of a memory that holds one row-major tensor."""
+
+    name = "place.buffer"
+    tensor: TensorType = param_def()
+
+    @staticmethod
+    def of(tensor: Attribute) -> "BufferType":
+        assert isinstance(tensor, TensorType)
+        return BufferType(tensor)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the tensor (i1 takes a byte)."""
+        return int(np.prod(shape_of(self.tensor), dtype=np.int64)) * dtype_of(self.tensor).itemsize
+
+    @classmethod
+    def parse_parameters(cls, parser: AttrParser) -> Sequence[Attribute]:
+        with parser.in_angle_brackets():
+            return [parser.parse_type()]
+
+    def print_parameters(self, printer: Printer) -> None:
+        with printer.in_angle_brackets():
+            printer.print_attribute(self.tensor)
+
+
+@irdl_op_definition
+class MachineOp(IRDLOperation):
+    """The machine that the module is placed on; first in the module.
+
+    ``grid`` is (layers, rows, cols) of array sites (empty for a mesh), ``array`` the rows and
+    weight columns of one array, ``active`` how many layers of one stack may work at a time,
+    ``memories`` their bytes by name, ``units`` who can run stages.
+    """
+
+    name = "place.machine"
+    target = prop_def(StringAttr)
+    machine = prop_def(StringAttr)
+    grid = prop_def(DenseArrayBase.constr(i64))
+    active = opt_prop_def(IntegerAttr.constr(i64))
+    array = prop_def(DenseArrayBase.constr(i64))
+    memories = prop_def(DictionaryAttr)
+    units = prop_def(DictionaryAttr)
+    assembly_format = (
+        "$target `machine` $machine `grid` $grid (`active` $active^)? `array` $array `memories` $memories "
+        "`units` $units attr-dict"
+    )
+
+    def verify_(self) -> None:
+        if self.machine.data not in ("memcap", "mesh"):
+            raise VerifyException(
+                f"place.machine: machine must be memcap or mesh, got {self.machine.data}"
+            )
+        if self.machine.data == "memcap" and (
+            len(self.grid) != 3 or len(self.array) != 2 or min(self.grid.get_values()) < 1
+        ):
+            raise VerifyException("place.machine: memcap needs grid [layers, rows, cols] and array")
+
+    @property
+    def memory_bytes(self) -> dict[str, int]:
+        """Capacity by memory."""
+        out = {}
+        for name, value in self.memories.data.items():
+            assert isinstance(value, IntegerAttr)
+            out[name] = value.value.data
+        return out
+
+    @property
+    def unit_memory(self) -> dict[str, str]:
+        """The memory that each unit's stages read and write."""
+        return {k: v.data for k, v in self.units.data.items() if isinstance(v, StringAttr)}
+
+
+@irdl_op_definition
+class BufferOp(IRDLOperation):
+    """Bytes ``offset .. offset + size`` of ``memory``; ``init`` fills them when loading.
+
+    ``port`` marks the program's inputs and outputs: ``input:NAME`` or ``output:NAME``. ``value`` is
+    the ONNX value that the buffer holds, for comparing levels.
+    """
+
+    name = "place.buffer"
+    memory = prop_def(StringAttr)
+    offset = prop_def(IntegerAttr.constr(i64))
+    init = opt_prop_def(WeightAttr)
+    literal = opt_prop_def(DenseIntOrFPElementsAttr)
+    port = opt_prop_def(StringAttr)
+    result = result_def(BufferType)
+    assembly_format = (
+        "$memory `at` $offset (`init` $init^)? (`literal` $literal^)? (`port` $port^)? attr-dict "
+        "`:` type($result)"
+    )
+
+    def verify_(self) -> None:
+        if self.offset.value.data < 0:
+            raise VerifyException(
+                f"place.buffer: offset must be >= 0, got {self.offset.value.data}"
+            )
+        if self.port is not None and self.port.data.split(":")[0] not in ("input", "output"):
+            raise VerifyException("place.buffer: port must be input:NAME or output:NAME")
+
+
+@irdl_op_definition
+class AliasOp(IRDLOperation):
+    """A range of another buffer, seen as a tensor of its own: no bytes move."""
+
+    name = "place.alias"
+    source = operand_def(BufferType)
+    offset = prop_def(IntegerAttr.constr(i64))
+    result = result_def(BufferType)
+    traits = traits_def(Pure())
+    assembly_format = "$source `at` $offset attr-dict `:` type($source) `->` type($result)"
+
+    def verify_(self) -> None:
+        assert isinstance(self.source.type, BufferType) and isinstance(self.result.type, BufferType)
+        end = self.offset.value.data + self.result.type.nbytes
+        if self.offset.value.data < 0 or end > self.source.type.nbytes:
+            raise VerifyException(
+                f"place.alias: bytes {self.offset.value.data}..{end} leave the buffer of "
+                f"{self.source.type.nbytes} bytes"
+            )
+
+
+@irdl_op_definition
+class ProgramOp(IRDLOperation):
+    """A matrix in arrays (memcap: ``sites``, one row a tile) or in a device's memory (``device``)."""
+
+    name = "place.program"
+    weight = prop_def(WeightAttr)
+    tiles = prop_def(DenseIntOrFPElementsAttr)
+    codes = opt_prop_def(WeightAttr)
+    scale = opt_prop_def(WeightAttr)
+    input_scale = opt_prop_def(FloatAttr)
+    adc_range = opt_prop_def(DenseIntOrFPElementsAttr)
+    sites = opt_prop_def(DenseIntOrFPElementsAttr)
+    device = opt_prop_def(StringAttr)
+    result = result_def(CrossbarType)
+    assembly_format = (
+        "$weight (`codes` $codes^)? (`scale` $scale^)? (`input_scale` $input_scale^)? "
+        "(`adc_range` $adc_range^)? `tiles` $tiles (`sites` $sites^)? (`device` $device^)? "
+        "attr-dict `:` type($result)"
+    )
+
+    def verify_(self) -> None:
+        assert isinstance(self.result.type, CrossbarType)
+        verify_tiles(table_of(self.tiles), self.result.type.shape)
+        if (self.sites is None) == (self.device is None):
+            raise VerifyException("place.program needs either sites or a device")
+        if self.sites is not None:
+            sites = table_of(self.sites)
+            if sites.shape != (len(table_of(self.tiles)), len(SITE_COLUMNS)):
+                raise VerifyException(
+                    f"place.program: sites need columns {SITE_COLUMNS}, a tile each"
+                )
+
+
+@irdl_op_definition
+class RouteOp(IRDLOperation):
+    """The way from the base die's port to each array of a matrix and back, one row a tile."""
+
+    name = "place.route"
+    crossbar = operand_def(CrossbarType)
+    table = prop_def(DenseIntOrFPElementsAttr)
+    assembly_format = "$crossbar $table attr-dict `:` type($crossbar)"
+
+    def verify_(self) -> None:
+        routes = table_of(self.table)
+        if routes.ndim != 2 or routes.shape[1] != len(ROUTE_COLUMNS):
+            raise VerifyException(f"place.route needs columns {ROUTE_COLUMNS}")
+        if (routes < 0).any():
+            raise VerifyException("place.route: hops and vias cannot be negative")
+
+
+def root_of(value: SSAValue) -> tuple[BufferOp, int]:
+    """The ``place.buffer`` that a buffer value is a range of, and the byte where the range starts."""
+    offset = 0
+    while isinstance(value.owner, AliasOp):
+        offset += value.owner.offset.value.data
+        value = value.owner.source
+    if not isinstance(value.owner, BufferOp):
+        raise VerifyException("a buffer must come from place.buffer or place.alias")
+    return value.owner, offset
+
+
+def _tensor_of(value: SSAValue) -> TensorType:
+    assert isinstance(value.type, BufferType)
+    return value.type.tensor
+
+
+@irdl_op_definition
+class MvmOp(IRDLOperation):
+    """A matrix-vector product from buffer to buffer, in the arrays or (mesh) on device ``unit``."""
+
+    name = "place.mvm"
+    crossbar = operand_def(CrossbarType)
+    x = operand_def(BufferType)
+    y = operand_def(BufferType)
+    unit = opt_prop_def(StringAttr)
+    slot = prop_def(IntegerAttr.constr(i64))
+    node = opt_prop_def(StringAttr)
+    assembly_format = (
+        "$crossbar `,` $x `->` $y (`unit` $unit^)? `slot` $slot (`node` $node^)? attr-dict `:` "
+        "type($crossbar) `,` type($x) `->` type($y)"
+    )
+
+    def verify_(self) -> None:
+        assert isinstance(self.crossbar.type, CrossbarType)
+        x, y = shape_of(_tensor_of(self.x)), shape_of(_tensor_of(self.y))
+        verify_mvm(self.name, self.crossbar.type, x, y)
+
+
+@irdl_op_definition
+class MoveOp(IRDLOperation):
+    """Copies a tensor from one memory to another."""
+
+    name = "place.move"
+    source = operand_def(BufferType)
+    target = operand_def(BufferType)
+    slot = prop_def(IntegerAttr.constr(i64))
+    node = opt_prop_def(StringAttr)
+    assembly_format = (
+        "$source `->` $target `slot` $slot (`node` $node^)? attr-dict `:` "
+        "type($source) `->` type($target)"
+    )
+
+    def verify_(self) -> None:
+        if self.source.type != self.target.type:
+            raise VerifyException(
+                f"place.move copies {self.source.type} into {self.target.type}: types must agree"
+            )
+
+
+@irdl_op_definition
+class YieldOp(IRDLOperation):
+    """Ends the region of a stage with the tensors it writes."""
+
+    name = "place.yield"
+    values = var_operand_def(TensorType)
+    traits = traits_def(IsTerminator(), Pure())
+    assembly_format = "$values attr-dict `:` type($values)"
+
+
+class RegionSlot(IRDLOperation):
+    """A slot whose region computes tensors from buffers: reads all inputs, then writes all outputs."""
+
+    ins = var_operand_def(BufferType)
+    outs = var_operand_def(BufferType)
+    body = region_def("single_block")
+    irdl_options = (AttrSizedOperandSegments(as_property=True),)
+
+    def verify_(self) -> None:
+        block = self.body.block
+        takes = [arg.type for arg in block.args]
+        reads = [_tensor_of(value) for value in self.ins]
+        if takes != reads:
+            raise VerifyException(f"{self.name}: region takes {_show(takes)}, reads {_show(reads)}")
+        last = block.last_op
+        yields = [v.type for v in last.operands] if isinstance(last, YieldOp) else None
+        writes = [_tensor_of(value) for value in self.outs]
+        if yields != writes:
+            shown = _show(yields) if yields is not None else "nothing"
+            raise VerifyException(f"{self.name}: region yields {shown}, writes {_show(writes)}")
+
+    def print_slot(self, printer: Printer, known: Sequence[str]) -> None:
+        printer.print_string(" (")
+        printer.print_list(self.ins, printer.print_operand)
+        printer.print_string(") -> (")
+        printer.print_list(self.outs, printer.print_operand)
+        printer.print_string(")")
+        shown = {
+            k: v for k, v in self.properties.items() if k not in (*known, "operandSegmentSizes")
+        }
+        if shown:
+            printer.print_string(" ")
+            printer.print_attr_dict(shown)
+        printer.print_op_attributes(self.attributes, print_keyword=True)
+        printer.print_string(" : (")
+        printer.print_list([*self.ins], lambda v: printer.print_attribute(v.type))
+        printer.print_string(") -> (")
+        printer.print_list([*self.outs], lambda v: printer.print_attribute(v.type))
+        printer.print_string(") ")
+        printer.print_region(self.body)
+
+    @staticmethod
+    def parse_slot(
+        parser: Parser,
+    ) -> tuple[list[SSAValue], dict[str, Attribute], dict[str, Attribute], Region]:
+        """Operands, properties, attributes and region of the shared part of the syntax."""
+        pos = parser.pos
+        parens = parser.Delimiter.PAREN
+        ins = parser.parse_comma_separated_list(parens, parser.parse_unresolved_operand)
+        parser.parse_punctuation("->")
+        outs = parser.parse_comma_separated_list(parens, parser.parse_unresolved_operand)
+        properties = parser.parse_optional_attr_dict()
+        attributes = parser.parse_optional_attr_dict_with_keyword()
+        parser.parse_punctuation(":")
+        in_types = parser.parse_comma_separated_list(parens, parser.parse_type)
+        parser.parse_punctuation("->")
+        out_types = parser.parse_comma_separated_list(parens, parser.parse_type)
+        operands = parser.resolve_operands([*ins, *outs], [*in_types, *out_types], pos)
+        region = parser.parse_region()
+        sizes = segment_sizes(len(ins), len(outs))
+        plain = dict(attributes.data) if attributes is not None else {}
+        return list(operands), {**properties, **sizes}, plain, region
+
+
+def segment_sizes(ins: int, outs: int) -> dict[str, Attribute]:
+    """The property that splits operands into ``ins`` and ``outs``."""
+    return {"operandSegmentSizes": DenseArrayBase.from_list(i32, [ins, outs])}
+
+
+def _show(types: Sequence[Attribute]) -> str:
+    return "(" + ", ".join(map(str, types)) + ")"
+
+
+@irdl_op_definition
+class StageOp(RegionSlot):
+    """Digital work of one slot on one unit.
+
+    The region holds ``tile`` ops on the buffers' tensors. ``node`` names the ONNX nodes it came from.
+    """
+
+    name = "place.stage"
+    unit = prop_def(StringAttr)
+    slot = prop_def(IntegerAttr.constr(i64))
+    node = opt_prop_def(StringAttr)
+
+    def print(self, printer: Printer) -> None:
+        printer.print_string(" ")
+        printer.print_attribute(self.unit)
+        printer.print_string(f" slot {self.slot.value.data}")
+        self.print_slot(printer, ("unit", "slot"))
+
+    @classmethod
+    def parse(cls, parser: Parser) -> "StageOp":
+        unit = StringAttr(parser.parse_str_literal())
+        parser.parse_keyword("slot")
+        slot = IntegerAttr(parser.parse_integer(), 64)
+        operands, properties, attributes, region = cls.parse_slot(parser)
+        return cls.create(
+            operands=operands,
+            properties={"unit": unit, "slot": slot, **properties},
+            attributes=attributes,
+            regions=[region],
+        )
+
+
+Place = Dialect(
+    "place",
+    [MachineOp, BufferOp, AliasOp, ProgramOp, RouteOp, MvmOp, MoveOp, StageOp, YieldOp],
+    [BufferType],
+)

@@ -1,0 +1,187 @@
+"""The ``tile`` dialect: what the machines can do, still without a place.
+
+    type ::= `!tile.crossbar` `<` groups `x` rows `x` cols `>`
+    op   ::= `tile.program` weight fields `:` crossbar     writes a matrix into arrays
+           | `tile.mvm` crossbar `,` x `:` types           rows of x times the matrix
+           | tensor-op                                     see tensor_ops.py
+
+A crossbar is a matrix (a stack of ``groups`` matrices of ``rows`` x ``cols``) kept in arrays. Its
+tiles are the rows ``(group, row, rows, col, cols)`` of one packed table, cut to the array's size;
+``scale`` holds the weight per code by group and column, ``input_scale`` the input's full scale
+(absent: found for each vector while running), ``adc_range`` the converter's full scale by tile.
+
+    %m = tile.program <"fc.weight"> : !tile.crossbar<1x64x10>
+    %y = tile.mvm %m, %x : (!tile.crossbar<1x64x10>, tensor<1x64xf32>) -> tensor<1x10xf32>
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from xdsl.dialects.builtin import DenseIntOrFPElementsAttr, FloatAttr, IntAttr, TensorType
+from xdsl.ir import Attribute, Dialect, ParametrizedAttribute, TypeAttribute
+from xdsl.irdl import (
+    IRDLOperation,
+    base,
+    irdl_attr_definition,
+    irdl_op_definition,
+    operand_def,
+    opt_prop_def,
+    param_def,
+    prop_def,
+    result_def,
+    traits_def,
+)
+from xdsl.parser import AttrParser
+from xdsl.printer import Printer
+from xdsl.traits import Pure
+from xdsl.utils.exceptions import VerifyException
+
+from .attributes import WeightAttr, table_of
+from .graph import TENSOR_OPS as GRAPH_OPS
+from .tensor_ops import TensorOp, tensor_op, yield_op
+from .types import shape_of
+
+TILE_COLUMNS = ("group", "row", "rows", "col", "cols")
+
+
+@irdl_attr_definition
+class CrossbarType(ParametrizedAttribute, TypeAttribute):
+    """A handle to ``groups`` matrices of ``rows`` x ``cols`` weights kept in arrays."""
+
+    name = "tile.crossbar"
+    groups: IntAttr = param_def()
+    rows: IntAttr = param_def()
+    cols: IntAttr = param_def()
+
+    @staticmethod
+    def of(groups: int, rows: int, cols: int) -> "CrossbarType":
+        return CrossbarType(IntAttr(groups), IntAttr(rows), IntAttr(cols))
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return self.groups.data, self.rows.data, self.cols.data
+
+    def verify(self) -> None:
+        if min(self.shape) < 1:
+            raise VerifyException(f"a crossbar needs positive sizes, got {self.shape}")
+
+    @classmethod
+    def parse_parameters(cls, parser: AttrParser) -> Sequence[IntAttr]:
+        with parser.in_angle_brackets():
+            sizes = [parser.parse_integer()]
+            for _ in range(2):
+                parser.parse_shape_delimiter()
+                sizes.append(parser.parse_integer())
+        return [IntAttr(n) for n in sizes]
+
+    def print_parameters(self, printer: Printer) -> None:
+        printer.print_string("<" + "x".join(map(str, self.shape)) + ">")
+
+
+@irdl_op_definition
+class ProgramOp(IRDLOperation):
+    """Writes the stored matrix ``weight`` [groups, rows, cols] into arrays; an effect, not pure.
+
+    ``weight`` is always three-dimensional in the store.
+    """
+
+    name = "tile.program"
+    weight = prop_def(WeightAttr)
+    tiles = opt_prop_def(DenseIntOrFPElementsAttr)
+    codes = opt_prop_def(WeightAttr)
+    scale = opt_prop_def(WeightAttr)
+    input_scale = opt_prop_def(FloatAttr)
+    adc_range = opt_prop_def(DenseIntOrFPElementsAttr)
+    result = result_def(CrossbarType)
+    assembly_format = (
+        "$weight (`codes` $codes^)? (`scale` $scale^)? (`input_scale` $input_scale^)? "
+        "(`adc_range` $adc_range^)? (`tiles` $tiles^)? attr-dict `:` type($result)"
+    )
+
+    def __init__(self, weight: WeightAttr, type_: Attribute) -> None:
+        super().__init__(properties={"weight": weight}, result_types=[type_])
+
+    @property
+    def tile_table(self) -> np.ndarray:
+        """The tiles, int32 [tiles, 5] in the order of ``TILE_COLUMNS``; VerifyException if uncut."""
+        if self.tiles is None:
+            raise VerifyException("tile.program is not cut into tiles yet: run cut-tiles")
+        return table_of(self.tiles)
+
+    def verify_(self) -> None:
+        assert isinstance(self.result.type, CrossbarType)
+        if self.tiles is not None:
+            verify_tiles(self.tile_table, self.result.type.shape)
+            if self.adc_range is not None and len(self.tile_table) != len(self.adc_range):
+                raise VerifyException("tile.program: adc_range needs one value a tile")
+
+
+def verify_tiles(tiles: np.ndarray, shape: tuple[int, int, int]) -> None:
+    """Tiles must lie inside the matrix and cover every weight exactly once."""
+    if tiles.ndim != 2 or tiles.shape[1] != len(TILE_COLUMNS):
+        raise VerifyException(f"tiles need columns {TILE_COLUMNS}, got shape {tiles.shape}")
+    group, row, rows, col, cols = tiles.T.astype(np.int64)
+    groups, k, n = shape
+    inside = (
+        (group >= 0) & (group < groups) & (row >= 0) & (rows > 0) & (row + rows <= k)
+        & (col >= 0) & (cols > 0) & (col + cols <= n)
+    )  # fmt: skip
+    if not inside.all():
+        bad = int(np.flatnonzero(~inside)[0])
+        raise VerifyException(f"tile {bad} {tiles[bad].tolist()} leaves the matrix {shape}")
+    if int((rows * cols).sum()) != groups * k * n or _overlap(tiles, shape):
+        raise VerifyException(f"tiles must cover the matrix {shape} exactly once")
+
+
+def _overlap(tiles: np.ndarray, shape: tuple[int, int, int]) -> bool:
+    """Whether two tiles share a weight, by covering a grid of the distinct cut lines."""
+    group, row, rows, col, cols = tiles.T.astype(np.int64)
+    row_cuts = np.unique(np.concatenate([row, row + rows]))
+    col_cuts = np.unique(np.concatenate([col, col + cols]))
+    r0, r1 = np.searchsorted(row_cuts, row), np.searchsorted(row_cuts, row + rows)
+    c0, c1 = np.searchsorted(col_cuts, col), np.searchsorted(col_cuts, col + cols)
+    if ((r1 - r0 == 1) & (c1 - c0 == 1)).all():
+        cell = (group * len(row_cuts) + r0) * len(col_cuts) + c0
+        return len(np.unique(cell)) != len(cell)
+    seen = np.zeros((shape[0], len(row_cuts), len(col_cuts)), np.int32)
+    for g, a, b, c, d in zip(group, r0, r1, c0, c1, strict=True):
+        seen[g, a:b, c:d] += 1
+    return bool((seen > 1).any())
+
+
+@irdl_op_definition
+class MvmOp(IRDLOperation):
+    """``y = x @ matrix``: x [P, rows] (or [groups, P, rows]) to [P, cols] ([groups, P, cols])."""
+
+    name = "tile.mvm"
+    crossbar = operand_def(CrossbarType)
+    x = operand_def(base(TensorType))
+    result = result_def(base(TensorType))
+    traits = traits_def(Pure())
+    assembly_format = (
+        "$crossbar `,` $x attr-dict `:` `(` type($crossbar) `,` type($x) `)` `->` type($result)"
+    )
+
+    def verify_(self) -> None:
+        assert isinstance(self.crossbar.type, CrossbarType)
+        verify_mvm(self.name, self.crossbar.type, shape_of(self.x), shape_of(self.result))
+
+
+def verify_mvm(name: str, crossbar: CrossbarType, x: tuple[int, ...], y: tuple[int, ...]) -> None:
+    """The shape rule of a matrix-vector product, said once for every level."""
+    groups, rows, cols = crossbar.shape
+    lead = x[:-1]
+    if x[-1:] != (rows,) or len(x) != (2 if groups == 1 else 3) or (groups > 1 and x[0] != groups):
+        wants = f"[P, {rows}]" if groups == 1 else f"[{groups}, P, {rows}]"
+        raise VerifyException(f"{name}: x must be {wants}, got {list(x)}")
+    if y != (*lead, cols):
+        raise VerifyException(f"{name} yields {(*lead, cols)}, declared {y}")
+
+
+YieldOp = yield_op("tile")
+#: The digital ops by kind; ``tile.contract``, ``tile.map`` and the rest are these classes.
+OPS: dict[str, type[TensorOp]] = {op.KIND: tensor_op("tile", op.KIND, YieldOp) for op in GRAPH_OPS}
+MapOp, ReduceOp, ViewOp, WindowOp = OPS["map"], OPS["reduce"], OPS["view"], OPS["window"]
+ContractOp, HostOp = OPS["contract"], OPS["host"]
+
+Tile = Dialect("tile", [ProgramOp, MvmOp, YieldOp, *OPS.values()], [CrossbarType])

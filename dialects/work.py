@@ -1,0 +1,116 @@
+"""How much work a kernel is: counted once, for reports, schedules, time and energy.
+
+Counts are exact for the arithmetic that the kernel's definition names; a multiply-accumulate is one
+``mac``. Bytes are those of the operands read and the result written, once each.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from math import prod
+
+from .kernel import Body, Kernel
+
+Shape = tuple[int, ...]
+
+_FREE = {"constant", "unrealized_conversion_cast", "bitcast"}
+_MULTIPLIES = {"mulf", "muli"}
+#: Everything else that is not in these sets is a special function.
+_SIMPLE = {
+    "addf", "subf", "negf", "maximumf", "minimumf", "maxnumf", "minnumf", "addi", "subi",
+    "maxsi", "maxui", "minsi", "minui", "andi", "ori", "xori", "shli", "shrsi", "shrui", "cmpf",
+    "cmpi", "select", "extf", "truncf", "extsi", "extui", "trunci", "fptosi", "fptoui", "sitofp",
+    "uitofp", "absf", "absi", "ceil", "floor", "trunc", "round", "roundeven", "copysign",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Operation counts: ``macs``, ``adds`` (also compares, selects, casts), ``muls``, ``specials``
+    (division, roots, exponentials ...) and ``bytes_moved``."""
+
+    macs: int = 0
+    adds: int = 0
+    muls: int = 0
+    specials: int = 0
+    bytes_moved: int = 0
+
+    def __add__(self, other: "Work") -> "Work":
+        return Work(*[getattr(self, f.name) + getattr(other, f.name) for f in fields(self)])
+
+    @property
+    def elementwise(self) -> int:
+        """Operations that are not multiply-accumulates."""
+        return self.adds + self.muls + self.specials
+
+    @property
+    def operations(self) -> int:
+        """MACs and element-wise operations together, as shares of work are counted."""
+        return self.macs + self.elementwise
+
+
+@lru_cache(maxsize=4096)
+def body_work(body: Body) -> tuple[int, int, int]:
+    """(adds, muls, specials) of one element of a map."""
+    adds = sum(op.name in _SIMPLE for op in body.ops)
+    muls = sum(op.name in _MULTIPLIES for op in body.ops)
+    free = sum(op.name in _FREE for op in body.ops)
+    return adds, muls, len(body.ops) - adds - muls - free
+
+
+def kernel_work(
+    kernel: Kernel, ins: Sequence[Shape], outs: Sequence[Shape], bytes_moved: int = 0
+) -> Work:
+    """Work of one kernel on operands of shapes ``ins`` with results ``outs``.
+
+    A host kernel counts its output elements as adds; see :func:`host_macs` for its products.
+    """
+    n = sum(prod(s) for s in outs)
+    attrs = kernel.attrs
+    match kernel.kind:
+        case "map":
+            adds, muls, specials = body_work(attrs["body"])
+            return Work(0, n * adds, n * muls, n * specials, bytes_moved)
+        case "contract":
+            return Work(macs=n * ins[0][-1], bytes_moved=bytes_moved)
+        case "resample":
+            return Work(macs=n * ins[1][1], bytes_moved=bytes_moved)
+        case "window" if attrs["kind"] == "dot":
+            return Work(macs=n * prod(ins[1][1:]), bytes_moved=bytes_moved)
+        case "window" if attrs["kind"] in ("max", "mean"):
+            scale = n if attrs["kind"] == "mean" else 0
+            return Work(adds=n * prod(attrs["kernel"]), muls=scale, bytes_moved=bytes_moved)
+        case "reduce":
+            return Work(
+                adds=prod(ins[0]), muls=n if attrs["kind"] == "mean" else 0, bytes_moved=bytes_moved
+            )
+        case "cumulate" | "host":
+            return Work(adds=n, bytes_moved=bytes_moved)
+        case "scatter" if attrs["reduction"] != "none":
+            return Work(adds=prod(ins[2]), bytes_moved=bytes_moved)
+        case _:
+            return Work(bytes_moved=bytes_moved)
+
+
+def mvm_work(groups: int, rows: int, cols: int, positions: int, bytes_moved: int = 0) -> Work:
+    """Work of a matrix-vector product over ``positions`` rows of x."""
+    return Work(macs=groups * rows * cols * positions, bytes_moved=bytes_moved)
+
+
+def host_macs(op: str, ins: Sequence[Shape], outs: Sequence[Shape]) -> int:
+    """Multiply-accumulates of an ONNX operator that stays on the host; 0 for other operators."""
+    match op:
+        case "Conv" | "ConvInteger" | "QLinearConv":
+            weight = ins[3] if op == "QLinearConv" else ins[1]
+            return prod(outs[0]) * prod(weight[1:])
+        case "ConvTranspose":
+            return prod(ins[0]) * prod(ins[1][1:])
+        case "Gemm" | "MatMul" | "MatMulInteger":
+            return prod(outs[0]) * ins[0][-1]
+        case "QLinearMatMul":
+            return prod(outs[0]) * ins[0][-1]
+        case "LSTM" | "GRU" | "RNN":
+            steps_batch = prod(ins[0][:2])
+            return steps_batch * (prod(ins[1]) + prod(ins[2]))
+        case _:
+            return 0
