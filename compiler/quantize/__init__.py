@@ -1,0 +1,1 @@
+"""Quantisation of graphs and the ranges of converters."""

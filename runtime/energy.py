@@ -1,0 +1,101 @@
+"""Energy, time and area of events, and the figures of merit that follow.
+
+The event formulas belong to the targets (compiler and runtime both cost work); this is the
+simulator's door to them, plus what only a finished run knows.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..backends.targets.area import area_parts_mm2
+from ..backends.targets.memcap_cost import (
+    ARRAY_PARTS,
+    controller_energy_j,
+    host_energy_j,
+    host_latency_s,
+    leakage_j,
+    move_energy_j,
+    move_latency_s,
+    mvm_energy_j,
+    mvm_latency_s,
+    site_distance_mm,
+    sram_energy_j,
+    sram_latency_s,
+    vector_energy_j,
+    vector_latency_s,
+    write_energy_j,
+    write_latency_s,
+)
+from ..backends.targets.mesh_cost import (
+    Work,
+    idle_j,
+    task_energy_j,
+    task_latency_s,
+    transfer_energy_j,
+    transfer_latency_s,
+)
+
+__all__ = [
+    "ARRAY_PARTS",
+    "Efficiency",
+    "Work",
+    "add_parts",
+    "area_parts_mm2",
+    "controller_energy_j",
+    "efficiency",
+    "host_energy_j",
+    "host_latency_s",
+    "idle_j",
+    "leakage_j",
+    "move_energy_j",
+    "move_latency_s",
+    "mvm_energy_j",
+    "mvm_latency_s",
+    "site_distance_mm",
+    "sram_energy_j",
+    "sram_latency_s",
+    "task_energy_j",
+    "task_latency_s",
+    "transfer_energy_j",
+    "transfer_latency_s",
+    "vector_energy_j",
+    "vector_latency_s",
+    "write_energy_j",
+    "write_latency_s",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Efficiency:
+    """Tera-operations per second and watt; a multiply-add counts as two operations."""
+
+    array_tops_per_w: float
+    """Over the energy of the arrays and their converters alone; 0 where no array worked."""
+    system_tops_per_w: float
+    """Over all energy."""
+
+
+def efficiency(array_macs: float, total_macs: float, parts_j: Mapping[str, float]) -> Efficiency:
+    """Array-only and whole-system efficiency.
+
+    Args:
+        array_macs: multiply-adds done in arrays.
+        total_macs: multiply-adds done anywhere.
+        parts_j: energy by part; the ``ARRAY_PARTS`` among them are the arrays'.
+    """
+    array_j = sum(parts_j.get(part, 0.0) for part in ARRAY_PARTS)
+    total_j = sum(parts_j.values())
+    return Efficiency(_tops_per_w(array_macs, array_j), _tops_per_w(total_macs, total_j))
+
+
+def add_parts(*parts_j: Mapping[str, float]) -> dict[str, float]:
+    """Sum of energies part by part."""
+    total: dict[str, float] = {}
+    for parts in parts_j:
+        for name, joules in parts.items():
+            total[name] = total.get(name, 0.0) + joules
+    return total
+
+
+def _tops_per_w(macs: float, energy_j: float) -> float:
+    return 2e-12 * macs / energy_j if energy_j > 0 else 0.0

@@ -1,0 +1,1 @@
+"""Device physics of the charge-domain array: one file per family of effects, arrays only."""

@@ -1,0 +1,101 @@
+"""Charge on a shared line: the divider, the amplifier, and the noise of both.
+
+Symbols: C in fF, V in volts, T in kelvin, x the normalised row input. Capacitance arrays may have
+any shape; each function is one equation.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+BOLTZMANN_J_PER_K = 1.380649e-23
+"""Exact by the SI definition of 2019."""
+
+Array = NDArray[np.float32]
+
+
+def divider_voltage(cells_ff: Array, volts: Array, line_ff: float) -> Array:
+    """Passive sharing, V_j = sum_i C_ij V_i / (sum_i C_ij + C_line), by conservation of charge.
+
+    ``cells_ff [..., rows, cols]``, ``volts [..., rows]`` -> ``[..., cols]``. The denominator holds
+    the stored weights, so every column has its own gain.
+    """
+    charge = np.einsum("...rc,...r->...c", cells_ff, volts)
+    return charge / (cells_ff.sum(axis=-2) + line_ff)
+
+
+def trim_legs(plus_ff: Array, minus_ff: Array, left: float) -> tuple[Array, Array]:
+    """Totals of a pair's legs after trimming: the lighter is raised until ``left`` of the
+    difference remains (0: equal legs, 1: no trim)."""
+    heavy = np.maximum(plus_ff, minus_ff)
+    keep = np.float32(1 - left)
+    return plus_ff + keep * (heavy - plus_ff), minus_ff + keep * (heavy - minus_ff)
+
+
+def thermal_sigma_v(total_ff: Array, temperature_k: Array | float) -> Array:
+    """kT/C: sampled noise of a capacitor, sigma_V = sqrt(k T / C), by equipartition."""
+    return np.sqrt(BOLTZMANN_J_PER_K * temperature_k / (total_ff * 1e-15)).astype(np.float32)
+
+
+def amplifier_gain(input_ff: Array, feedback_ff: float, open_loop: float) -> Array:
+    """Charge amplifier, V = -Q/C_f / (1 + (1 + C_in/C_f)/A0): the last factor.
+
+    ``input_ff`` is everything on the virtual ground: cells, line, input pair.
+    """
+    return 1.0 / (1.0 + (1.0 + input_ff / feedback_ff) / open_loop)
+
+
+def amplifier_sigma_v(
+    input_ff: Array,
+    feedback_ff: float,
+    load_ff: float,
+    gamma: float,
+    temperature_k: Array | float,
+) -> Array:
+    """Sampled output noise of a switched charge amplifier (Enz and Caizzone, arXiv 1908.08099).
+
+    sigma_V^2 = kT/C_f + gamma kT/(beta C_Leff), beta = C_f/(C_f + C_in),
+    C_Leff = C_L + (1 - beta) C_f: the reset switch's noise and the amplifier's own.
+    """
+    beta = feedback_ff / (feedback_ff + input_ff)
+    load = load_ff + (1.0 - beta) * feedback_ff
+    inverse_ff = 1.0 / feedback_ff + gamma / (beta * load)
+    return np.sqrt(BOLTZMANN_J_PER_K * temperature_k * inverse_ff / 1e-15).astype(np.float32)
+
+
+def injected_charge_ff_v(
+    area_um2: float, oxide_ff_um2: float, overlap_ff: float, high_v: float, threshold_v: float
+) -> float:
+    """Charge that an opening switch pushes on the line at V_in = 0, in fF V.
+
+    Q = W L C_ox (V_H - V_T) / 2 + C_ov V_H: half of the channel, and the overlap feed-through.
+    """
+    return 0.5 * area_um2 * oxide_ff_um2 * (high_v - threshold_v) + overlap_ff * high_v
+
+
+def injection_gain(area_um2: float, oxide_ff_um2: float, total_ff: Array) -> Array:
+    """Gain left by the input-dependent half of the channel charge: 1 - W L C_ox / (2 C_tot)."""
+    return 1.0 - 0.5 * area_um2 * oxide_ff_um2 / total_ff
+
+
+def dielectric_input(x: Array, a2_per_v2: float, read_voltage_v: float) -> Array:
+    """Input as the charge sees it, x (1 + a2 (x V)^2): C(V) = C0 (1 + a1 V + a2 V^2) with the
+    linear term removed by the differential drive."""
+    return x * (1 + np.float32(a2_per_v2 * read_voltage_v**2) * x * x)
+
+
+def settling(row_ff: Array, driver_ohm: float, wire_ohm: float, settle_ns: float) -> Array:
+    """Share of its step that a row line has made when the column is sampled.
+
+    1 - exp(-t/tau), tau = (R_drv + 0.38 R_wire) C_row: Elmore delay of a driver and a distributed
+    line (Sakurai 1983). No current flows at rest, so there is no IR drop.
+    """
+    tau_ns = (driver_ohm + 0.38 * wire_ohm) * row_ff * 1e-6
+    return -np.expm1(-settle_ns / np.maximum(tau_ns, np.float32(1e-9)))
+
+
+def couple_columns(matrix: Array, share: float) -> Array:
+    """Columns with ``share`` of each neighbour's signal added (last axis)."""
+    out = matrix.copy()
+    out[..., 1:] += np.float32(share) * matrix[..., :-1]
+    out[..., :-1] += np.float32(share) * matrix[..., 1:]
+    return out
