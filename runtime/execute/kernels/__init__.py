@@ -1,0 +1,1 @@
+"""The digital operations over numpy arrays, one file per family; ``vector.py`` dispatches."""

@@ -1,0 +1,76 @@
+"""The host processor: single-node models by ONNX Runtime or the reference evaluator."""
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+from semc.errors import ProgramError
+from semc.runtime.execute import host
+from semc.runtime.execute.host import run_host
+
+
+def test_runs_a_node_with_several_outputs(model):
+    x = np.array([3, 1, 2, 1], np.float32)
+    data = model("Unique", [x], out_dtypes=(np.float32, np.int64, np.int64, np.int64))
+    values, first, inverse, counts = run_host(data, [x])
+    np.testing.assert_array_equal(values, [1, 2, 3])
+    np.testing.assert_array_equal(first, [1, 2, 0])
+    np.testing.assert_array_equal(inverse, [2, 0, 1, 0])
+    np.testing.assert_array_equal(counts, [2, 1, 1])
+
+
+def test_takes_scalars_and_arrays_in_any_order_of_memory(model):
+    x = np.asfortranarray(np.arange(6, dtype=np.float32).reshape(2, 3))
+    k = np.array(2, np.int64)
+    (out,) = run_host(model("Trilu", [x, k]), [x, k])
+    np.testing.assert_array_equal(out, np.triu(x, 2))
+
+
+def test_a_type_without_a_kernel_goes_to_the_reference_evaluator(model):
+    x = np.array([1, -2], ml_dtypes.bfloat16)
+    (out,) = run_host(model("Abs", [x]), [x])
+    assert out.dtype == x.dtype
+    np.testing.assert_array_equal(out, np.abs(x))
+
+
+def test_sessions_are_kept_by_digest(model):
+    host._prepare.cache_clear()
+    x = np.ones(2, np.float32)
+    for _ in range(3):
+        run_host(model("Relu", [x]), [x])
+    assert host._prepare.cache_info().misses == 1
+
+
+def test_a_failing_node_is_named(model):
+    x, shape = np.ones(3, np.float32), np.array([2, 2], np.int64)
+    with pytest.raises(ProgramError, match=r"node \(Reshape\)"):
+        run_host(model("Reshape", [x, shape]), [x, shape])
+    with pytest.raises(ProgramError, match=r"node \(NoSuchOp\): neither runtime"):
+        run_host(model("NoSuchOp", [x]), [x])
+    with pytest.raises(ProgramError, match="needs 1 inputs, not 2"):
+        run_host(model("Relu", [x]), [x, x])
+
+
+def test_only_one_node_with_its_own_data_is_run(model):
+    import onnx
+
+    with pytest.raises(ProgramError, match="must hold an ONNX model"):
+        run_host(b"\xff\xff\xff", [])
+    with pytest.raises(ProgramError, match="one node, not 0"):
+        run_host(b"", [])
+    x = np.ones(3, np.float32)
+    graph = onnx.load_model_from_string(model("Relu", [x]))
+    graph.graph.node.append(graph.graph.node[0])
+    with pytest.raises(ProgramError, match="one node, not 2"):
+        run_host(graph.SerializeToString(), [x])
+    constant = onnx.load_model_from_string(model("Relu", [x]))
+    tensor = onnx.TensorProto(name="secret", dims=[3], data_type=1, data_location=1)
+    tensor.external_data.add(key="location", value="elsewhere.bin")
+    constant.graph.initializer.append(tensor)
+    with pytest.raises(ProgramError, match="not name a file"):
+        run_host(constant.SerializeToString(), [x])
+    branch = onnx.helper.make_graph([], "inner", [], [], [tensor])
+    constant.graph.ClearField("initializer")
+    constant.graph.node[0].attribute.append(onnx.helper.make_attribute("body", branch))
+    with pytest.raises(ProgramError, match="not name a file"):
+        run_host(constant.SerializeToString(), [x])
