@@ -1,0 +1,166 @@
+"""What a kernel costs on a device of a mesh: operations, bytes moved, bytes of memory traffic.
+
+Values are counted in the device's own format: 2 bytes on a bf16 device, 16.25 bits (pal16, its
+wide companion) on one that multiplies in a narrower PAL format; stationary operands in the
+device's weight format. Integers keep their size.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from ...dialects.kernel import Body, Kernel
+from ..targets.mesh import Device
+from ..targets.mesh_cost import Work
+from .float_formats import FLOAT_FORMATS
+from .formats import FORMATS
+
+#: The format in which a device that multiplies in PAL keeps its other values.
+WIDE_FORMAT = "pal16"
+#: Scalar operations that take a function unit; all others are additions, multiplications, moves.
+SPECIAL = frozenset(
+    "divf remf divsi divui floordivsi ceildivsi ceildivui remsi remui exp exp2 expm1 log log2 "
+    "log10 log1p sqrt rsqrt cbrt powf erf sin cos tan asin acos atan sinh cosh tanh asinh acosh "
+    "atanh atan2 fpowi ipowi".split()
+)
+#: Scalar operations an element of a host operator is charged with (assumption: what they do is
+#: not known, most are data-dependent movement or sorting).
+HOST_OPERATIONS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Operand:
+    """The type of a tensor, and the format it is stored in where that is not the device's."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    format: str | None = None
+
+    @property
+    def size(self) -> int:
+        return prod(self.shape)
+
+
+def is_float(dtype: np.dtype) -> bool:
+    """Whether values of ``dtype`` are rounded to number formats (bfloat16 included)."""
+    return dtype.kind == "f" or dtype.name == "bfloat16"
+
+
+def is_pal(format: str) -> bool:
+    """Whether ``format`` is an OpenPAL format."""
+    return format in FORMATS
+
+
+def bits_of(format: str) -> float:
+    """Stored bits per value of a PAL or float format, block scales included."""
+    if format in FORMATS:
+        return FORMATS[format].bits_per_value
+    return FLOAT_FORMATS[format].bits_per_value
+
+
+def value_format(device: Device) -> str:
+    """The format of the values a device keeps: its own, or the wide companion of a PAL format."""
+    return WIDE_FORMAT if is_pal(device.format) else device.format
+
+
+def weight_format(device: Device) -> str:
+    """The format of a device's stationary operands."""
+    return device.weight_format or device.format
+
+
+def bits_on_link(a: Device, b: Device) -> float:
+    """Bits per floating-point value between two devices: those of the narrower format.
+
+    No rounding is added by that: the sender has rounded to its own format already, and the
+    receiver rounds what it reads to its own.
+    """
+    return min(bits_of(value_format(a)), bits_of(value_format(b)))
+
+
+def stored_bytes(operand: Operand, device: Device) -> float:
+    """Bytes that a tensor takes on the way from or to the memory of ``device``."""
+    if not is_float(operand.dtype):
+        return operand.size * operand.dtype.itemsize
+    bits = bits_of(operand.format or value_format(device))
+    # A tensor of a narrow type stays narrow on a wide device.
+    return operand.size * min(bits / 8, operand.dtype.itemsize)
+
+
+def add_work(*parts: Work) -> Work:
+    """The sum of works."""
+    return Work(
+        sum(p.matmul_flops for p in parts),
+        sum(p.elementwise for p in parts),
+        sum(p.special for p in parts),
+        sum(p.moved_bytes for p in parts),
+        sum(p.memory_bytes for p in parts),
+    )
+
+
+def traffic(ins: Sequence[Operand], outs: Sequence[Operand], device: Device) -> Work:
+    """The memory traffic of a task that reads ``ins`` and writes ``outs`` once."""
+    return Work(memory_bytes=sum(stored_bytes(x, device) for x in (*ins, *outs)))
+
+
+def product_work(a: Operand, b: Operand, out: Operand) -> Work:
+    """A matrix product [.., M, K] x [.., K, N], two operations a multiply-add."""
+    return Work(matmul_flops=2.0 * out.size * a.shape[-1])
+
+
+def recode_work(x: Operand) -> Work:
+    """Encoding or decoding a tensor: one simple operation an element."""
+    return Work(elementwise=x.size)
+
+
+def kernel_work(
+    kernel: Kernel, ins: Sequence[Operand], outs: Sequence[Operand], device: Device
+) -> Work:
+    """Operations and bytes rearranged by ``kernel``, without its memory traffic."""
+    out = outs[0]
+    match kernel.kind:
+        case "map":
+            simple, special = body_operations(kernel.attrs["body"])
+            return Work(elementwise=simple * out.size, special=special * out.size)
+        case "contract":
+            return product_work(ins[0], ins[1], out)
+        case "window":
+            return _window_work(kernel, ins, out, device)
+        case "reduce" | "cumulate":
+            return Work(elementwise=ins[0].size)
+        case "resample":
+            return Work(elementwise=2.0 * out.size * ins[1].shape[-1])
+        case "host":
+            return Work(elementwise=HOST_OPERATIONS * sum(x.size for x in (*ins, *outs)))
+        case _:  # view, pad, concat, gather, scatter
+            return Work(moved_bytes=stored_bytes(out, device))
+
+
+def body_operations(body: Body) -> tuple[int, int]:
+    """Simple and special scalar operations of a map's body, per element."""
+    names = [op.name for op in body.ops if op.name != "constant"]
+    special = sum(name in SPECIAL for name in names)
+    return len(names) - special, special
+
+
+def _window_work(kernel: Kernel, ins: Sequence[Operand], out: Operand, device: Device) -> Work:
+    positions = prod(kernel.attrs["kernel"])
+    match kernel.attrs["kind"]:
+        case "dot":
+            return Work(matmul_flops=2.0 * out.size * prod(ins[1].shape[1:]))
+        case "im2col":
+            return Work(moved_bytes=stored_bytes(out, device))
+    return Work(elementwise=out.size * positions)
+
+
+def read_operands(kernel: Kernel, ins: Sequence[Operand], outs: Sequence[Operand]) -> list[Operand]:
+    """What a kernel really reads: a view or gather touches no more than it yields."""
+    if kernel.kind in ("view", "gather") and ins and ins[0].size > outs[0].size:
+        return [Operand(outs[0].shape, ins[0].dtype), *ins[1:]]
+    return list(ins)
+
+
+def is_product(kernel: Kernel, dtype: np.dtype) -> bool:
+    """Whether a kernel is a matrix product that a PAL device computes in PAL."""
+    return kernel.kind == "contract" and is_float(dtype)
