@@ -193,8 +193,8 @@ class AccumulateOp(IRDLOperation):
     node = opt_prop_def(StringAttr)
     traits = traits_def(HasParent(ControllerOp))
     assembly_format = (
-        "$crossbar `,` $y `tiles` $tiles `event` $event (`init` $init^)? (`node` $node^)? attr-dict `:` "
-        "type($crossbar) `,` type($y)"
+        "$crossbar `,` $y `tiles` $tiles `event` $event (`init` $init^)? (`node` $node^)? "
+        "attr-dict `:` type($crossbar) `,` type($y)"
     )
 
     def verify_(self) -> None:

@@ -8,10 +8,8 @@ Tables are ``dense`` attributes over packed int32 or float32 bytes, one row a ti
 
 from collections.abc import Sequence
 
-import numpy as np
 from xdsl.dialects.builtin import (
-    BytesAttr,
-    DenseIntOrFPElementsAttr,
+    ArrayAttr,
     FusedLoc,
     LocationAttr,
     NameLoc,
@@ -19,13 +17,15 @@ from xdsl.dialects.builtin import (
     StringAttr,
     UnknownLoc,
 )
-from xdsl.dialects.builtin import ArrayAttr
 from xdsl.ir import Operation, ParametrizedAttribute
 from xdsl.irdl import irdl_attr_definition, param_def
 from xdsl.parser import AttrParser
 from xdsl.printer import Printer
 
-from .types import dtype_of, tensor_type
+from .types import dense_array as table_of
+from .types import dense_attr as table_attr
+
+__all__ = ["WeightAttr", "name_location", "node_names", "table_attr", "table_of"]
 
 
 @irdl_attr_definition
@@ -51,20 +51,6 @@ class WeightAttr(ParametrizedAttribute):
     def print_parameters(self, printer: Printer) -> None:
         with printer.in_angle_brackets():
             printer.print_string_literal(self.key.data)
-
-
-def table_attr(table: np.ndarray) -> DenseIntOrFPElementsAttr:
-    """A packed table attribute of ``table`` (any rank, a supported dtype)."""
-    array = np.ascontiguousarray(table)
-    return DenseIntOrFPElementsAttr(
-        tensor_type(table.shape, array.dtype), BytesAttr(array.tobytes())
-    )
-
-
-def table_of(attr: DenseIntOrFPElementsAttr) -> np.ndarray:
-    """The array of a packed table attribute (read-only view of its bytes)."""
-    flat = np.frombuffer(attr.data.data, dtype=dtype_of(attr.type))
-    return flat.reshape(attr.get_shape())
 
 
 def name_location(names: Sequence[str]) -> LocationAttr:

@@ -19,11 +19,16 @@ from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 from xdsl.utils.exceptions import VerifyException
 
 from .kernel import Body, MicroOp
+from .scalar import RemfOp
 from .types import dtype_named, dtype_of, element_name, element_type
 
 CAST = "unrealized_conversion_cast"
-CMPF = tuple("false oeq ogt oge olt ole one ord ueq ugt uge ult ule une uno true".split())
-CMPI = tuple("eq ne slt sle sgt sge ult ule ugt uge".split())
+#: Predicates by their number in arith.
+CMPF = (
+    "false", "oeq", "ogt", "oge", "olt", "ole", "one", "ord",
+    "ueq", "ugt", "uge", "ult", "ule", "une", "uno", "true",
+)  # fmt: skip
+CMPI = ("eq", "ne", "slt", "sle", "sgt", "sge", "ult", "ule", "ugt", "uge")
 
 
 def scalar_type(name: str) -> Attribute:
@@ -39,7 +44,7 @@ def type_name(type_: Attribute) -> str:
 @cache
 def scalar_ops() -> dict[str, type[Operation]]:
     """Scalar op classes by their name without the dialect."""
-    ops = [*arith.Arith.operations, *math.Math.operations]
+    ops = [*arith.Arith.operations, *math.Math.operations, RemfOp]
     return {op.name.split(".")[1]: op for op in ops} | {CAST: UnrealizedConversionCastOp}
 
 

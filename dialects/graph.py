@@ -8,6 +8,8 @@
          | tensor-op            map reduce view pad concat gather scatter resample window
                                 contract cumulate host: see tensor_ops.py
 
+A map body may use ``graph.remf`` beside arith and math (scalar.py).
+
 ``linear`` and ``conv`` take stationary weights: their weight operand must come from
 ``graph.constant``. A product of two computed tensors is ``graph.contract``.
 
@@ -47,6 +49,7 @@ from xdsl.traits import ConstantLike, Pure
 from xdsl.utils.exceptions import VerifyException
 
 from .attributes import WeightAttr
+from .scalar import RemfOp
 from .shapes import broadcast
 from .tensor_ops import tensor_op, yield_op
 from .types import dtype_of, shape_of
@@ -284,6 +287,6 @@ TENSOR_OPS = (
 
 Graph = Dialect(
     "graph",
-    [ConstantOp, LinearOp, ConvOp, SoftmaxOp, NormOp, YieldOp, *TENSOR_OPS],
+    [ConstantOp, LinearOp, ConvOp, SoftmaxOp, NormOp, RemfOp, YieldOp, *TENSOR_OPS],
     [WeightAttr],
 )

@@ -102,8 +102,8 @@ class MachineOp(IRDLOperation):
     memories = prop_def(DictionaryAttr)
     units = prop_def(DictionaryAttr)
     assembly_format = (
-        "$target `machine` $machine `grid` $grid (`active` $active^)? `array` $array `memories` $memories "
-        "`units` $units attr-dict"
+        "$target `machine` $machine `grid` $grid (`active` $active^)? `array` $array "
+        "`memories` $memories `units` $units attr-dict"
     )
 
     def verify_(self) -> None:
@@ -172,7 +172,8 @@ class AliasOp(IRDLOperation):
     assembly_format = "$source `at` $offset attr-dict `:` type($source) `->` type($result)"
 
     def verify_(self) -> None:
-        assert isinstance(self.source.type, BufferType) and isinstance(self.result.type, BufferType)
+        assert isinstance(self.source.type, BufferType)
+        assert isinstance(self.result.type, BufferType)
         end = self.offset.value.data + self.result.type.nbytes
         if self.offset.value.data < 0 or end > self.source.type.nbytes:
             raise VerifyException(
@@ -183,7 +184,7 @@ class AliasOp(IRDLOperation):
 
 @irdl_op_definition
 class ProgramOp(IRDLOperation):
-    """A matrix in arrays (memcap: ``sites``, one row a tile) or in a device's memory (``device``)."""
+    """A matrix in arrays (``sites``, one row a tile) or in a device's memory (``device``)."""
 
     name = "place.program"
     weight = prop_def(WeightAttr)
@@ -232,7 +233,7 @@ class RouteOp(IRDLOperation):
 
 
 def root_of(value: SSAValue) -> tuple[BufferOp, int]:
-    """The ``place.buffer`` that a buffer value is a range of, and the byte where the range starts."""
+    """The ``place.buffer`` that a buffer is a range of, and the byte where the range starts."""
     offset = 0
     while isinstance(value.owner, AliasOp):
         offset += value.owner.offset.value.data
@@ -301,7 +302,7 @@ class YieldOp(IRDLOperation):
 
 
 class RegionSlot(IRDLOperation):
-    """A slot whose region computes tensors from buffers: reads all inputs, then writes all outputs."""
+    """A slot whose region computes tensors: it reads all inputs, then writes all outputs."""
 
     ins = var_operand_def(BufferType)
     outs = var_operand_def(BufferType)
@@ -377,7 +378,7 @@ def _show(types: Sequence[Attribute]) -> str:
 class StageOp(RegionSlot):
     """Digital work of one slot on one unit.
 
-    The region holds ``tile`` ops on the buffers' tensors. ``node`` names the ONNX nodes it came from.
+    The region holds ``tile`` ops on the buffers' tensors; ``node`` names their ONNX nodes.
     """
 
     name = "place.stage"

@@ -4,8 +4,9 @@
     field ::= name `=` (integer | `[` integers `]` | `true` | `false` | float | word) `,`?
     body  ::= `{` `^bb0` `(` scalars `)` `:` arith-and-math-ops dialect`.yield` value `}`
 
-Fields stand in the order of ``kernel.FIELDS``; those at their default are not printed. A discardable
-attribute ``value`` (or ``values``) names the ONNX value that a result is, so that levels compare.
+Fields stand in the order of ``kernel.FIELDS``; those at their default are not printed. A
+discardable attribute ``value`` (or ``values``) names the ONNX value that a result is, so that
+levels compare.
 
     %1 = tile.reduce(%0) kind = sum, axes = [1] : (tensor<4x8xf32>) -> tensor<4xf32>
 """
@@ -28,7 +29,7 @@ from xdsl.dialects.builtin import (
     i8,
     i64,
 )
-from xdsl.ir import Attribute, Operation, Region, SSAValue
+from xdsl.ir import Attribute, Operation, SSAValue
 from xdsl.irdl import (
     AnyAttr,
     IRDLOperation,
@@ -70,7 +71,6 @@ class TensorOp(IRDLOperation):
         dtype: np.dtype | None = None,
         result_types: Sequence[Attribute] | None = None,
         location: LocationAttr | None = None,
-        value: str | None = None,
         **attrs: Any,
     ) -> Self:
         """Build the op, deriving the result type where the rule can (all but view, window, host).
@@ -92,8 +92,6 @@ class TensorOp(IRDLOperation):
         )
         if location is not None:
             op.location = location
-        if value is not None:
-            op.attributes["value"] = StringAttr(value)
         return op
 
     @classmethod

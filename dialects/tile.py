@@ -103,7 +103,7 @@ class ProgramOp(IRDLOperation):
 
     @property
     def tile_table(self) -> np.ndarray:
-        """The tiles, int32 [tiles, 5] in the order of ``TILE_COLUMNS``; VerifyException if uncut."""
+        """int32 [tiles, 5], columns ``TILE_COLUMNS``. Raises VerifyException when uncut."""
         if self.tiles is None:
             raise VerifyException("tile.program is not cut into tiles yet: run cut-tiles")
         return table_of(self.tiles)

@@ -4,6 +4,7 @@ Counts are exact for the arithmetic that the kernel's definition names; a multip
 ``mac``. Bytes are those of the operands read and the result written, once each.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
@@ -95,6 +96,11 @@ def kernel_work(
 def mvm_work(groups: int, rows: int, cols: int, positions: int, bytes_moved: int = 0) -> Work:
     """Work of a matrix-vector product over ``positions`` rows of x."""
     return Work(macs=groups * rows * cols * positions, bytes_moved=bytes_moved)
+
+
+def host_key(model: bytes) -> str:
+    """A short name of a host kernel by its content, to keep figures about it beside a program."""
+    return hashlib.sha256(model).hexdigest()[:16]
 
 
 def host_macs(op: str, ins: Sequence[Shape], outs: Sequence[Shape]) -> int:
