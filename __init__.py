@@ -1,0 +1,101 @@
+"""semc: compile ONNX models for 3-D memcapacitor chips and PAL meshes, and simulate them there.
+
+    program = semc.compile("model.onnx", target="memcap-demo", calibrate="data.npz")
+    program.save("model.semc")
+    result = semc.simulate(semc.load("model.semc"), {"image": x}, mode="noisy", seed=1)
+
+Importing this module costs nothing: every function imports what it needs when it is called.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from os import PathLike
+    from types import ModuleType
+
+    import numpy as np
+    import onnx
+
+    from .backends.program import Program
+    from .runtime.simulate import SimulationResult
+
+    Arrays = Mapping[str, np.ndarray]
+
+__version__ = "0.1.0"
+__all__ = ["__version__", "compile", "load", "pal", "simulate"]
+
+
+def compile(
+    model: str | PathLike[str] | onnx.ModelProto,
+    target: str = "memcap-demo",
+    *,
+    calibrate: str | PathLike[str] | Arrays | None = None,
+    dims: Mapping[str, int] | None = None,
+    out: str | PathLike[str] | None = None,
+    progress: Callable[[str, float], None] | None = None,
+    **options: Any,
+) -> Program:
+    """Compile ``model`` (a file or a ``ModelProto``) for ``target`` (a name or a TOML file).
+
+    ``calibrate`` holds one array per graph input (as a mapping or an ``.npz`` file), samples along
+    the first axis; ``dims`` binds symbolic dimensions; ``out`` also saves the program there.
+    ``options`` are further fields of :class:`semc.compiler.driver.CompileOptions`. Raises
+    ``ModelError`` when the model is refused and ``CapacityError`` when it does not fit.
+    """
+    from .compiler.driver import CompileOptions, compile_model
+    from .runtime.interpret.interpret import interpret_function
+
+    settings = CompileOptions(
+        target=target,
+        calibrate=calibrate,
+        dims=dict(dims or {}),
+        progress=progress,
+        interpreter=interpret_function,
+        **options,
+    )
+    program = compile_model(model, settings).program
+    if out is not None:
+        program.save(out)
+    return program
+
+
+def load(path: str | PathLike[str]) -> Program:
+    """Read a program file. Raises ``ProgramError`` when it is not one, or is damaged."""
+    from .backends.program import load_program
+
+    return load_program(path)
+
+
+def simulate(
+    program: Program,
+    inputs: Arrays,
+    *,
+    mode: str = "exact",
+    seed: int = 0,
+    reference: str | PathLike[str] | onnx.ModelProto | None = None,
+) -> SimulationResult:
+    """Run ``program`` on ``inputs`` (one array per graph input) and time it.
+
+    ``mode`` is ``exact``, ``quantized`` or ``noisy``; ``seed`` draws the device variation of the
+    noisy mode; ``reference`` is the ONNX model to compare the outputs with. An extra input
+    ``labels`` makes the result report accuracy.
+    """
+    from .runtime.simulate import simulate as run
+
+    return run(program, inputs, mode=mode, seed=seed, reference=reference)
+
+
+def __getattr__(name: str) -> ModuleType:
+    """``semc.pal``, the PAL number format, imported on first use."""
+    if name == "pal":
+        from importlib import import_module
+
+        return import_module(".pal", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

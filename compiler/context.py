@@ -1,0 +1,53 @@
+"""What passes share: the dialects, and the weights that the IR names.
+
+A pass receives an xDSL context; under semc it is a :class:`CompilerContext`. Under stock
+``xdsl-opt`` it is not, and a pass that needs values then finds an empty store.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from xdsl.context import Context
+
+from ..dialects import register_dialects
+from .weights import WeightStore
+
+if TYPE_CHECKING:
+    from .quantize.calibration import MatrixStatistics
+
+
+@dataclass
+class CompilerContext(Context):
+    """An xDSL context with the weight store of the model being compiled.
+
+    ``calibration`` holds what calibration runs showed, by weight name of ``tile.program``.
+    """
+
+    weights: WeightStore = field(default_factory=WeightStore)
+    calibration: "Mapping[str, MatrixStatistics]" = field(default_factory=dict)
+
+    def clone(self) -> "CompilerContext":
+        """A context of its own dialects over the same weights."""
+        copy = CompilerContext(weights=self.weights, calibration=self.calibration)
+        copy.__dict__.update(super().clone().__dict__)
+        return copy
+
+
+def new_context(
+    weights: WeightStore | None = None, *, allow_unregistered: bool = False
+) -> CompilerContext:
+    """A context that knows every dialect of the compiler (none of ours is imported yet)."""
+    ctx = CompilerContext(allow_unregistered, weights=WeightStore() if weights is None else weights)
+    register_dialects(ctx)
+    return ctx
+
+
+def weights_of(ctx: Context) -> WeightStore:
+    """The weight store that came with ``ctx``."""
+    return ctx.weights if isinstance(ctx, CompilerContext) else WeightStore()
+
+
+def calibration_of(ctx: Context) -> "Mapping[str, MatrixStatistics]":
+    """The calibration statistics that came with ``ctx``; none without a calibration."""
+    return ctx.calibration if isinstance(ctx, CompilerContext) else {}

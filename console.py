@@ -1,0 +1,134 @@
+"""How every command speaks: errors as one line each, JSON, progress, plain tables."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+
+from .errors import SemcError, one_line
+
+#: Version of the objects that ``--json`` prints; it grows when a key changes its meaning.
+SCHEMA_VERSION = 1
+
+EXIT_REFUSED = 1
+EXIT_INTERNAL = 70
+EXIT_INTERRUPTED = 130
+
+
+class ReportingCommand(click.Command):
+    """A command with ``--json`` and ``--debug`` that turns every exception into one line."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params += [
+            click.Option(["--json", "as_json"], is_flag=True, help="Print one JSON object."),
+            click.Option(["--debug"], is_flag=True, help="Show the traceback of an error."),
+        ]
+
+    def invoke(self, ctx: click.Context) -> Any:
+        debug = ctx.params.pop("debug")
+        try:
+            return super().invoke(ctx)
+        except (click.exceptions.Exit, click.ClickException, BrokenPipeError):
+            raise
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            ctx.exit(EXIT_INTERRUPTED)
+        except Exception as error:
+            if debug:
+                raise
+            ctx.exit(report_error(error, as_json=ctx.params["as_json"]))
+
+
+def report_error(error: Exception, *, as_json: bool) -> int:
+    """Print ``error`` as one line a fault (and as JSON); returns the exit code."""
+    if isinstance(error, SemcError):
+        code, data = error.exit_code, error.as_dict()
+        lines = [str(error), *map(str, error.faults)]
+    elif isinstance(error, OSError):
+        code = EXIT_REFUSED
+        where = f"{error.filename}: " if error.filename else ""
+        lines = [one_line(f"{where}{error.strerror or error}")]
+        data = {"error": type(error).__name__, "message": lines[0]}
+    else:
+        code = EXIT_INTERNAL
+        detail = one_line(f"{type(error).__name__}: {error}")
+        lines = [f"semc itself failed ({detail}); use --debug for the traceback"]
+        data = {"error": "InternalError", "message": detail}
+    for line in lines:
+        click.echo(f"error: {line}", err=True)
+    if as_json:
+        print_json({"exit_code": code, **data})
+    return code
+
+
+def print_json(data: dict[str, Any]) -> None:
+    """Print ``data`` as one object; numbers that JSON cannot hold (inf, nan) become null."""
+    text = json.dumps(_plain({"schema_version": SCHEMA_VERSION, **data}), indent=2, allow_nan=False)
+    click.echo(text)
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case None | bool() | int() | str():
+            return value
+        case float():
+            return value if abs(value) != float("inf") and value == value else None
+        case dict():
+            return {str(key): _plain(item) for key, item in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [_plain(item) for item in value]
+    if hasattr(value, "tolist"):  # numpy scalars and arrays, without importing numpy
+        return _plain(value.tolist())
+    return str(value)
+
+
+def progress_printer(total: int) -> Callable[[str, float], None]:
+    """A callback that prints ``[3/9] place tiles  1.2 s`` on standard error after each phase."""
+    if not sys.stderr.isatty() or "NO_COLOR" in os.environ:
+
+        def show(line: str) -> None:
+            click.echo(line, err=True)
+    else:
+        from rich.console import Console
+
+        console = Console(stderr=True, highlight=False)
+
+        def show(line: str) -> None:
+            count, _, rest = line.partition("] ")
+            console.print(f"[dim]\\{count}][/dim] {rest}")
+
+    done = 0
+
+    def phase(name: str, seconds: float) -> None:
+        nonlocal done
+        done += 1
+        show(f"[{done}/{total}] {name}  {seconds:.1f} s")
+
+    return phase
+
+
+def print_columns(rows: Sequence[tuple[str, ...]]) -> None:
+    """Rows of text under each other, every column but the last as wide as its widest cell."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        click.echo("  ".join(cells).rstrip())
+
+
+def print_tree(data: dict[str, Any], indent: int = 0) -> None:
+    for key, value in data.items():
+        if isinstance(value, dict):
+            click.echo(f"{' ' * indent}{key}")
+            print_tree(value, indent + 2)
+        else:
+            click.echo(f"{' ' * indent}{key} = {plain_text(value)}")
+
+
+def plain_text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(_plain(value))
