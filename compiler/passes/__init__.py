@@ -1,0 +1,1 @@
+"""The passes, one a file; ``..pipeline`` finds them by their names."""

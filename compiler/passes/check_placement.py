@@ -1,0 +1,144 @@
+"""Refuse a placement that breaks a rule of the machine
+
+Reads only the IR: sites, routes and buffers as they stand, whoever made them. Lists all faults.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import Operation, SSAValue
+from xdsl.passes import ModulePass
+
+from ...dialects import place
+from ...dialects.attributes import table_of
+from ...errors import IRError
+from ..placement.check import (
+    Access,
+    PlacedBuffer,
+    PlacedMatrix,
+    SlotUse,
+    check_buffers,
+    check_matrices,
+)
+from ..placement.machine import SiteGrid
+
+
+@dataclass(frozen=True)
+class CheckPlacement(ModulePass):
+    """Raises IRError with every fault; leaves the IR as it is."""
+
+    name = "check-placement"
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        faults = placement_faults(op)
+        if faults:
+            raise IRError(
+                f"the placement breaks {len(faults)} rule(s): {faults[0]}",
+                faults=[IRError(fault) for fault in faults],
+            )
+
+
+def placement_faults(module: ModuleOp) -> list[str]:
+    """Every broken rule of a module at the ``place`` level, in words."""
+    machines = [op for op in module.walk() if isinstance(op, place.MachineOp)]
+    if len(machines) != 1:
+        return [f"a placed module needs one place.machine, got {len(machines)}"]
+    machine = machines[0]
+    faults = []
+    if machine.machine.data == "memcap":
+        faults += check_matrices(_matrices(module), _grid(machine))
+    return faults + _unit_faults(module, machine) + _buffer_faults(module, machine)
+
+
+def _grid(machine: place.MachineOp) -> SiteGrid:
+    layers, rows, cols = machine.grid.get_values()
+    array_rows, array_cols = machine.array.get_values()
+    active = machine.active.value.data if machine.active is not None else layers
+    return SiteGrid(layers, rows, cols, array_rows, array_cols, active)
+
+
+def _matrices(module: ModuleOp) -> list[PlacedMatrix]:
+    routes: dict[SSAValue, np.ndarray] = {
+        op.crossbar: table_of(op.table) for op in module.walk() if isinstance(op, place.RouteOp)
+    }
+    return [
+        PlacedMatrix(
+            op.weight.data,
+            table_of(op.tiles)[:, [2, 4]],
+            table_of(op.sites),
+            routes.get(op.result, np.empty((0, len(place.ROUTE_COLUMNS)), np.int32)),
+        )
+        for op in module.walk()
+        if isinstance(op, place.ProgramOp) and op.sites is not None
+    ]
+
+
+def _unit_faults(module: ModuleOp, machine: place.MachineOp) -> list[str]:
+    units = machine.unit_memory
+    return [
+        f"slot {op.slot.value.data} runs on unit {op.unit.data!r}, which the machine lacks"
+        for op in module.walk()
+        if isinstance(op, place.StageOp) and op.unit.data not in units
+    ]
+
+
+def _buffer_faults(module: ModuleOp, machine: place.MachineOp) -> list[str]:
+    buffers: list[PlacedBuffer] = []
+    index: dict[Operation, int] = {}
+    for op in module.walk():
+        if isinstance(op, place.BufferOp):
+            assert isinstance(op.result.type, place.BufferType)
+            start = op.offset.value.data
+            port = op.port.data if op.port is not None else ""
+            filled = op.init is not None or op.literal is not None or port.startswith("input:")
+            name = port or _value_name(op) or f"at {op.memory.data}+{start}"
+            index[op] = len(buffers)
+            end = start + op.result.type.nbytes
+            buffers.append(PlacedBuffer(name, op.memory.data, start, end, filled))
+    slots = [_slot_use(op, index, buffers) for op in module.walk() if is_slot(op)]
+    return check_buffers(buffers, slots, machine.memory_bytes)
+
+
+def _value_name(op: Operation) -> str:
+    value = op.attributes.get("value")
+    return getattr(value, "data", "")
+
+
+def is_slot(op: Operation) -> bool:
+    """Whether ``op`` takes a slot."""
+    return isinstance(op, (place.MvmOp, place.StageOp, place.MoveOp))
+
+
+def slot_operands(op: Operation) -> tuple[Sequence[SSAValue], Sequence[SSAValue]]:
+    """The buffers that a slot reads and writes."""
+    match op:
+        case place.MvmOp():
+            return [op.x], [op.y]
+        case place.MoveOp():
+            return [op.source], [op.target]
+        case place.StageOp():
+            return op.ins, op.outs
+    raise IRError(f"{op.name} takes no slot")
+
+
+def _slot_use(op: Operation, index: dict[Operation, int], buffers: list[PlacedBuffer]) -> SlotUse:
+    reads, writes = slot_operands(op)
+    node = getattr(op, "node", None)
+    name = node.data if node is not None else op.name
+    return SlotUse(
+        op.slot.value.data,  # type: ignore[attr-defined]
+        name,
+        [_access(v, index, buffers) for v in reads],
+        [_access(v, index, buffers) for v in writes],
+    )
+
+
+def _access(value: SSAValue, index: dict[Operation, int], buffers: list[PlacedBuffer]) -> Access:
+    root, offset = place.root_of(value)
+    assert isinstance(value.type, place.BufferType)
+    number = index[root]
+    start = buffers[number].start + offset
+    return Access(number, start, start + value.type.nbytes)

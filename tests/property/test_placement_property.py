@@ -1,0 +1,121 @@
+"""Placement invariants on random input: packing, buffers, hazards, and the checker that trusts none."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from semc.compiler.placement.assign import assign_sites
+from semc.compiler.placement.buffers import allocate, live_peak_bytes
+from semc.compiler.placement.check import PlacedMatrix, check_matrices
+from semc.compiler.placement.hazards import HazardTracker
+from semc.compiler.placement.machine import SiteGrid
+from semc.compiler.placement.pack import pack_tiles
+from semc.compiler.placement.route import route_sites
+
+GRID = SiteGrid(layers=3, rows=5, cols=4, array_rows=16, array_cols=8, active=1)
+SIZES = st.lists(st.tuples(st.integers(1, 16), st.integers(1, 8)), min_size=1, max_size=50)
+
+
+def _placed(sizes: list[tuple[int, int]]) -> PlacedMatrix:
+    table = np.array(sizes)
+    packing = pack_tiles(table, GRID.array_rows, GRID.array_cols)
+    sites = assign_sites(np.arange(packing.arrays), GRID)[packing.array]
+    full = np.column_stack([sites, packing.row, packing.col]).astype(np.int32)
+    return PlacedMatrix("m", table, full, route_sites(sites, GRID))
+
+
+@given(SIZES)
+@settings(deadline=None)
+def test_packed_tiles_pass_the_checker(sizes: list[tuple[int, int]]) -> None:
+    assert check_matrices([_placed(sizes)], GRID) == []
+
+
+@given(SIZES)
+@settings(deadline=None)
+def test_packing_needs_no_more_arrays_than_tiles_and_no_fewer_than_the_area(
+    sizes: list[tuple[int, int]],
+) -> None:
+    arrays = pack_tiles(np.array(sizes), 16, 8).arrays
+    area = sum(r * c for r, c in sizes)
+    assert -(-area // (16 * 8)) <= arrays <= len(sizes)
+
+
+@given(SIZES, st.data())
+@settings(deadline=None)
+def test_every_damage_to_a_placement_is_seen(
+    sizes: list[tuple[int, int]], data: st.DataObject
+) -> None:
+    matrix = _placed(sizes)
+    tile = data.draw(st.integers(0, len(sizes) - 1))
+    column, bound = data.draw(st.sampled_from([(0, 3), (1, 5), (2, 4)]))
+    bad = matrix.sites.copy()
+    bad[tile, column] = data.draw(st.sampled_from([-1, bound]))
+    assert check_matrices([PlacedMatrix("m", matrix.sizes, bad, None)], GRID)
+    other = matrix.routes.copy()
+    other[tile, data.draw(st.integers(0, 4))] += 1
+    assert check_matrices([PlacedMatrix("m", matrix.sizes, matrix.sites, other)], GRID)
+
+
+@given(SIZES)
+@settings(deadline=None)
+def test_two_matrices_on_the_same_cells_are_refused(sizes: list[tuple[int, int]]) -> None:
+    matrix = _placed(sizes)
+    faults = check_matrices([matrix, matrix], GRID)
+    assert any("booked by" in fault for fault in faults)
+
+
+LIFE = st.tuples(st.integers(1, 300), st.integers(0, 20), st.integers(0, 20))
+
+
+@given(st.lists(LIFE, min_size=1, max_size=40))
+@settings(deadline=None)
+def test_buffers_alive_together_share_no_byte(lives: list[tuple[int, int, int]]) -> None:
+    sizes = np.array([s for s, _, _ in lives])
+    first = np.array([min(a, b) for _, a, b in lives])
+    last = np.array([max(a, b) for _, a, b in lives])
+    offsets = allocate(sizes, first, last, 1 << 20)
+    assert (offsets >= 0).all()
+    for i in range(len(sizes)):
+        for j in range(i):
+            if first[i] <= last[j] and first[j] <= last[i]:
+                apart = offsets[i] + sizes[i] <= offsets[j] or offsets[j] + sizes[j] <= offsets[i]
+                assert apart, (i, j)
+    assert (offsets + sizes).max() >= live_peak_bytes(sizes, first, last)
+
+
+@given(st.lists(LIFE, min_size=1, max_size=30), st.integers(64, 2000))
+@settings(deadline=None)
+def test_what_is_placed_stays_below_the_capacity(
+    lives: list[tuple[int, int, int]], capacity: int
+) -> None:
+    sizes = np.array([s for s, _, _ in lives])
+    first = np.array([min(a, b) for _, a, b in lives])
+    last = np.array([max(a, b) for _, a, b in lives])
+    offsets = allocate(sizes, first, last, capacity)
+    placed = offsets >= 0
+    assert (offsets[placed] + sizes[placed] <= capacity).all()
+
+
+USE = st.tuples(st.booleans(), st.integers(0, 12), st.integers(1, 6))
+
+
+@given(st.lists(USE, min_size=1, max_size=40))
+@settings(deadline=None)
+def test_hazards_order_exactly_the_conflicting_pairs(uses: list[tuple[bool, int, int]]) -> None:
+    """The transitive closure of the waits holds every conflict, and nothing waits for the future."""
+    tracker = HazardTracker()
+    reach: list[set[int]] = []
+    for event, (write, start, size) in enumerate(uses):
+        ranges = [("m", start, start + size)]
+        waits = tracker.write(ranges, event) if write else tracker.read(ranges, event)
+        assert all(w < event for w in waits)
+        reach.append(set(waits).union(*(reach[w] for w in waits)))
+        for other, (other_write, at, length) in enumerate(uses[:event]):
+            overlap = at < start + size and start < at + length
+            if overlap and (write or other_write):
+                assert other in reach[event]
+        for waited in waits:
+            other_write, at, length = uses[waited]
+            assert at < start + size
+            assert start < at + length
+            assert write or other_write
