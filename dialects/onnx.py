@@ -166,8 +166,8 @@ def _make_class(schema: "OpSchema") -> type[OnnxOp]:
         "optional": opt_result_def,
         "variadic": var_result_def,
     }
-    formal_inputs = [(p.name, options[p.option]) for p in schema.inputs]
-    formal_outputs = [(p.name, options[p.option]) for p in schema.outputs]
+    formal_inputs = [(_field(p.name, {}), options[p.option]) for p in schema.inputs]
+    formal_outputs = [(_field(p.name, {}), options[p.option]) for p in schema.outputs]
     for parameter, (name, kind) in zip(schema.inputs, formal_inputs, strict=True):
         body[name] = operand_defs[kind](constraint(parameter))
     outputs = []
@@ -233,7 +233,7 @@ def _attribute_constraint(attribute: Any) -> AttrConstraint:
 
 
 def _field(name: str, body: Mapping[str, Any]) -> str:
-    """A Python field for an attribute, apart from operands and Operation's own members."""
+    """A Python field for a parameter, apart from ``body`` and the members of every op."""
     taken = name in body or hasattr(OnnxOp, name) or name in _OPERATION_FIELDS
     return f"{name}_" if taken else name
 

@@ -1,0 +1,104 @@
+"""Registry of ONNX operator lowerings, one function an operator, by family in ``ops/``.
+
+A lowering takes the builder and the node and returns one value an output (None for an output that
+nothing uses). It raises :class:`NotLowered` with a reason when this configuration has no lowering
+yet; the node then runs on the host and every report gives the reason.
+"""
+
+import importlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from xdsl.ir import SSAValue
+
+from .graph_builder import GraphBuilder
+
+FAMILIES = (
+    "cast",
+    "convolution",
+    "elementwise",
+    "indexing",
+    "matrix",
+    "movement",
+    "normalization",
+    "pooling",
+    "quantization",
+    "recurrent",
+    "reduction",
+    "resize",
+)
+
+
+class NotLowered(Exception):
+    """This configuration of the operator stays on the host; the text is the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class OnnxNode:
+    """One ONNX node as lowerings see it.
+
+    ``inputs`` holds None for omitted optional inputs; ``outputs`` is (shape, dtype) by output, None
+    for omitted or unused ones; ``attrs`` are plain Python values (ints, floats, str, lists, arrays) as
+    given in the model (defaults of the schema are filled in).
+    """
+
+    op: str
+    name: str
+    inputs: tuple[SSAValue | None, ...]
+    outputs: tuple[tuple[tuple[int, ...], np.dtype] | None, ...]
+    attrs: dict[str, Any] = field(default_factory=dict)
+
+    def input(self, index: int) -> SSAValue | None:
+        """Input ``index``, None when omitted."""
+        return self.inputs[index] if index < len(self.inputs) else None
+
+    def required(self, index: int) -> SSAValue:
+        """Input ``index``, which the schema says is there."""
+        value = self.input(index)
+        assert value is not None
+        return value
+
+    @property
+    def out_shape(self) -> tuple[int, ...]:
+        assert self.outputs[0] is not None
+        return self.outputs[0][0]
+
+    @property
+    def out_dtype(self) -> np.dtype:
+        assert self.outputs[0] is not None
+        return self.outputs[0][1]
+
+
+Lowering = Callable[[GraphBuilder, OnnxNode], Sequence[SSAValue | None] | SSAValue]
+_LOWERINGS: dict[str, Lowering] = {}
+
+
+def lowers(*ops: str) -> Callable[[Lowering], Lowering]:
+    """Register the decorated function as the lowering of the ai.onnx operators ``ops``."""
+
+    def register(function: Lowering) -> Lowering:
+        for op in ops:
+            assert op not in _LOWERINGS, f"{op} has two lowerings"
+            _LOWERINGS[op] = function
+        return function
+
+    return register
+
+
+def lowerings() -> dict[str, Lowering]:
+    """All lowerings by operator name; loads the families on first use."""
+    for family in FAMILIES:
+        importlib.import_module(f"{__package__}.ops.{family}")
+    return _LOWERINGS
+
+
+def constant_ints(b: GraphBuilder, value: SSAValue | None, what: str) -> list[int] | None:
+    """The integers of a constant operand; None when omitted; NotLowered when computed."""
+    if value is None:
+        return None
+    array = b.const_of(value)
+    if array is None:
+        raise NotLowered(f"{what} is computed while running")
+    return [int(v) for v in np.asarray(array).ravel()]

@@ -1,0 +1,42 @@
+"""What the front end hands over: a model with static shapes, its constants taken out."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from ..weights import Constant, WeightStore
+
+if TYPE_CHECKING:
+    from onnx import NodeProto
+
+
+class TensorSpec(NamedTuple):
+    """The static shape and dtype of a value."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+
+
+@dataclass(slots=True)
+class LoadedModel:
+    """A checked ONNX model of the newest operator set, ready to become IR.
+
+    ``nodes`` are in topological order and use no function that was to be opened; ``specs`` has
+    every value they define or use. ``constants`` has the initialisers and folded values in use.
+    ``outputs`` maps each output name to the value it shows (an input or a constant, too).
+    """
+
+    name: str
+    opset: int
+    inputs: dict[str, TensorSpec]
+    outputs: dict[str, str]
+    nodes: list["NodeProto"]
+    specs: dict[str, TensorSpec]
+    constants: dict[str, Constant]
+    weights: WeightStore = field(default_factory=WeightStore)
+
+    @property
+    def parameters(self) -> int:
+        """Elements of all constants in use."""
+        return sum(constant.size for constant in self.constants.values())
