@@ -1,0 +1,99 @@
+"""Interpret a function of the ``graph`` or ``tile`` level in float arithmetic.
+
+The IR is run as it is, before it has a place or a time, so that the same input through each level
+tells which lowering is wrong. A value is dropped after its last use.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from xdsl.dialects import func
+from xdsl.ir import Block, Operation, SSAValue
+
+from ...dialects import graph, place, tile
+from ...dialects.attributes import WeightAttr, table_of
+from ...dialects.types import dtype_of, shape_of
+from ...errors import InputError, IRError
+from .graph_ops import linear, run_graph_op
+
+#: Called with every operation, its operands and its results, in the order of execution.
+Observer = Callable[[Operation, list[np.ndarray], list[np.ndarray]], None]
+
+
+def interpret_function(
+    function: func.FuncOp,
+    inputs: Sequence[np.ndarray],
+    weights: Mapping[str, np.ndarray],
+    observe: Observer | None = None,
+) -> list[np.ndarray]:
+    """The values that ``function`` returns for ``inputs``, one array an argument.
+
+    ``weights`` holds the stored arrays by name. A matrix kept in arrays (``tile.program``) stands
+    for its weights, unquantised.
+
+    Raises InputError when an input is not of its argument's shape and type, and IRError for an
+    operation of another level.
+    """
+    block = function.body.block
+    _check_inputs(block, inputs)
+    return run_block(block, inputs, weights, observe)
+
+
+def run_block(
+    block: Block,
+    inputs: Sequence[np.ndarray],
+    weights: Mapping[str, np.ndarray],
+    observe: Observer | None = None,
+) -> list[np.ndarray]:
+    """The operands of the terminator of a block of ``graph`` and ``tile`` ops."""
+    values: dict[SSAValue, np.ndarray] = dict(zip(block.args, inputs, strict=True))
+    dying = _last_uses(block)
+    for op in block.ops:
+        operands = [values[x] for x in op.operands]
+        if isinstance(op, (func.ReturnOp, place.YieldOp)):
+            return operands
+        results = _run(op, operands, weights)
+        if observe is not None:
+            observe(op, operands, results)
+        values.update(zip(op.results, results, strict=True))
+        for value in dying.get(op, ()):
+            del values[value]
+    raise IRError("a block must end by returning its values")
+
+
+def _run(
+    op: Operation, operands: list[np.ndarray], weights: Mapping[str, np.ndarray]
+) -> list[np.ndarray]:
+    match op:
+        case graph.ConstantOp():
+            attr = op.value
+            return [weights[attr.data] if isinstance(attr, WeightAttr) else table_of(attr)]  # type: ignore[arg-type]
+        case tile.ProgramOp():
+            return [weights[op.weight.data]]
+        case tile.MvmOp():
+            matrices, x = operands
+            return [linear(x, matrices[0] if x.ndim == 2 else matrices)]
+    return run_graph_op(op, operands)
+
+
+def _check_inputs(block: Block, inputs: Sequence[np.ndarray]) -> None:
+    if len(inputs) != len(block.args):
+        raise InputError(f"a function of {len(block.args)} arguments was given {len(inputs)}")
+    for i, (arg, x) in enumerate(zip(block.args, inputs, strict=True)):
+        if (x.shape, x.dtype) != (shape_of(arg), dtype_of(arg)):
+            raise InputError(
+                f"argument {i} must be {dtype_of(arg)}{list(shape_of(arg))}, "
+                f"not {x.dtype}{list(x.shape)}"
+            )
+
+
+def _last_uses(block: Block) -> dict[Operation, list[SSAValue]]:
+    """The values that nothing needs after each operation."""
+    seen: set[SSAValue] = set()
+    dying: dict[Operation, list[SSAValue]] = {}
+    for op in reversed(list(block.ops)):
+        ended = [x for x in dict.fromkeys((*op.operands, *op.results)) if x not in seen]
+        seen.update(ended)
+        if ended:
+            dying[op] = ended
+    return dying
