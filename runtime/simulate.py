@@ -1,0 +1,231 @@
+"""Run a program on inputs, time it, and say what it took: the simulator's front door."""
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from ..arrays import input_specs, split_samples
+from ..backends.program import Program
+from ..backends.targets import MemcapTarget
+from ..dialects.work import Work
+from ..errors import InputError
+from .compare import Difference, accuracy, compare, worst_of
+from .energy import efficiency
+from .events import Timeline
+
+if TYPE_CHECKING:
+    import onnx
+
+MODES = ("exact", "quantized", "noisy")
+LABELS = "labels"
+
+Arrays = Mapping[str, np.ndarray]
+
+
+class Executor(Protocol):
+    """Runs one sample; ``observe`` is told the ONNX values as buffers receive them."""
+
+    def run(
+        self,
+        inputs: dict[str, np.ndarray],
+        observe: Callable[[str, np.ndarray], None] | None = None,
+    ) -> dict[str, np.ndarray]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """One inference: when, how much energy by part (joules), how much arithmetic."""
+
+    timeline: Timeline
+    parts_j: dict[str, float]
+    work: Work
+    array_macs: int
+    node_s: dict[str, float]
+
+
+@dataclass
+class SimulationResult:
+    """What a simulation found. Times and energies are those of one inference on the machine."""
+
+    program: Program
+    mode: str
+    samples: int
+    outputs: dict[str, np.ndarray]
+    timing: Timing
+    execute_s: float
+    accuracy: float | None = None
+    reference: dict[str, Any] | None = None
+    differences: dict[str, Difference] = field(default_factory=dict)
+
+    @property
+    def latency_s(self) -> float:
+        return self.timing.timeline.makespan_s
+
+    @property
+    def energy_j(self) -> float:
+        return float(sum(self.timing.parts_j.values()))
+
+    def as_dict(self) -> dict[str, Any]:
+        """The keys of ``semc simulate --json``."""
+        target = self.program.target
+        latency_s, energy_j = self.latency_s, self.energy_j
+        figures = efficiency(self.timing.array_macs, self.timing.work.macs, self.timing.parts_j)
+        parameters = self.program.manifest.get("model", {}).get("parameters", 0)
+        return {
+            "model": self.program.manifest.get("model", {}).get("name"),
+            "target": target.name,
+            "mode": self.mode,
+            "samples": self.samples,
+            "latency_s": latency_s,
+            "throughput_per_s": 1 / latency_s if latency_s else 0.0,
+            "energy_j": energy_j,
+            "energy_parts_j": dict(sorted(self.timing.parts_j.items())),
+            "power_w": energy_j / latency_s if latency_s else 0.0,
+            "area_mm2": float(target.area_mm2),
+            "tops_per_w": figures.system_tops_per_w,
+            "array_tops_per_w": figures.array_tops_per_w,
+            "parameters_per_cm2": parameters / (target.area_mm2 / 100) if target.area_mm2 else 0.0,
+            "macs": self.timing.work.macs,
+            "array_macs": self.timing.array_macs,
+            "elementwise_ops": self.timing.work.elementwise,
+            "utilisation": self.timing.timeline.utilisation(),
+            "slowest_nodes_s": _largest(self.timing.node_s, 10),
+            "execute_s": self.execute_s,
+            "accuracy": self.accuracy,
+            "reference": self.reference,
+        }
+
+
+def simulate(
+    program: Program,
+    inputs: Arrays | None,
+    *,
+    mode: str = "exact",
+    seed: int = 0,
+    reference: "str | os.PathLike[str] | onnx.ModelProto | None" = None,
+) -> SimulationResult:
+    """Execute ``program`` on ``inputs`` (None: only time it) and time one inference.
+
+    Raises InputError for data that do not fit, ProgramError for a damaged program.
+    """
+    if mode not in MODES:
+        raise InputError(f"mode must be one of {', '.join(MODES)}, got {mode!r}")
+    if inputs is None:
+        timing = time_program(program, None)
+        return SimulationResult(program, mode, 0, {}, timing, 0.0)
+    samples = split_samples(inputs, input_specs(program))
+    executor = executor_for(program, mode, seed)
+    start = time.perf_counter()
+    runs = [executor.run(sample) for sample in samples]
+    execute_s = time.perf_counter() - start
+    outputs = _stack(runs)
+    result = SimulationResult(
+        program, mode, len(samples), outputs, time_program(program, executor), execute_s
+    )
+    labels = inputs.get(LABELS)
+    if labels is not None:
+        result.accuracy = accuracy(_scores(outputs), labels)
+    if reference is not None:
+        expected = _stack(_run_reference(reference, samples))
+        _compare(result, expected, labels)
+    return result
+
+
+def executor_for(program: Program, mode: str, seed: int) -> Executor:
+    """The executor of the program's machine."""
+    if isinstance(program.target, MemcapTarget):
+        from .execute.memcap import MemcapExecutor
+
+        return MemcapExecutor(program, mode, seed)  # type: ignore[arg-type]
+    from .execute.mesh import MeshExecutor
+
+    return MeshExecutor(program, mode, seed)
+
+
+def time_program(program: Program, executor: Executor | None) -> Timing:
+    """Time and energy of one inference, with what ``executor`` measured when there is one."""
+    if isinstance(program.target, MemcapTarget):
+        from ..backends.memcap.decode import decode_program
+        from .timing.memcap import time_program as time_memcap
+
+        host_macs = program.manifest.get("stats", {}).get("host_macs", {})
+        measured = getattr(executor, "mean_squares", None)
+        timed = time_memcap(decode_program(program), measured, host_macs)
+    else:
+        from .timing.mesh import time_program as time_mesh
+
+        timed = time_mesh(program)
+    return Timing(timed.timeline, timed.parts_j, timed.work, timed.array_macs, timed.node_s)
+
+
+def _stack(runs: Sequence[Arrays]) -> dict[str, np.ndarray]:
+    """Outputs of all samples along the first axis (one sample keeps its shape)."""
+    if len(runs) == 1:
+        return dict(runs[0])
+    stacked = {}
+    for name, first in runs[0].items():
+        array = np.stack([run[name] for run in runs])
+        drop = first.ndim > 0 and first.shape[0] == 1
+        stacked[name] = array.reshape(len(runs), *first.shape[1:]) if drop else array
+    return stacked
+
+
+def _scores(outputs: Arrays) -> np.ndarray:
+    return next(iter(outputs.values()))
+
+
+def _run_reference(
+    model: "str | os.PathLike[str] | onnx.ModelProto", samples: Sequence[Arrays]
+) -> list[dict[str, np.ndarray]]:
+    """ONNX Runtime on the same samples."""
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.log_severity_level = 4
+    source = (
+        os.fspath(model) if isinstance(model, (str, os.PathLike)) else model.SerializeToString()
+    )
+    try:
+        session = ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+        names = [output.name for output in session.get_outputs()]
+        wanted = {i.name for i in session.get_inputs()}
+        return [
+            dict(
+                zip(
+                    names,
+                    session.run(names, {k: v for k, v in sample.items() if k in wanted}),
+                    strict=True,
+                )
+            )
+            for sample in samples
+        ]
+    except Exception as error:  # ONNX Runtime's exceptions have no common base
+        raise InputError(
+            f"the reference must run on ONNX Runtime: {error}",
+            where=source if isinstance(source, str) else "reference model",
+        ) from error
+
+
+def _compare(
+    result: SimulationResult, expected: dict[str, np.ndarray], labels: np.ndarray | None
+) -> None:
+    missing = [name for name in result.outputs if name not in expected]
+    if missing:
+        raise InputError(f"the reference has no output {missing[0]!r}")
+    result.differences = {
+        name: compare(found, expected[name]) for name, found in result.outputs.items()
+    }
+    result.reference = {
+        **worst_of(result.differences),
+        "accuracy": accuracy(_scores(expected), labels) if labels is not None else None,
+        "outputs": {name: d.as_dict() for name, d in result.differences.items()},
+    }
+
+
+def _largest(seconds: Mapping[str, float], count: int) -> dict[str, float]:
+    """The ``count`` largest entries, largest first."""
+    return dict(sorted(seconds.items(), key=lambda item: (-item[1], item[0]))[:count])

@@ -1,0 +1,310 @@
+"""Time and energy of a memcap program: one task an instruction, energies by part.
+
+Timing never looks at values. A product streams: the first position pays the way to the furthest
+array and back, then the arrays read position after position, or the links carry them if slower.
+Tiles that share an array are read one after another.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from ...backends.memcap.decode import Matrix, MemcapProgram
+from ...backends.memcap.isa import Instruction, Opcode
+from ...backends.tables import BufferEntry
+from ...backends.targets import MemcapTarget
+from ...dialects.kernel import Kernel
+from ...dialects.work import Work, host_key, kernel_work
+from ..energy import (
+    add_parts,
+    controller_energy_j,
+    host_energy_j,
+    host_latency_s,
+    leakage_j,
+    move_energy_j,
+    move_latency_s,
+    mvm_energy_j,
+    mvm_latency_s,
+    site_distance_mm,
+    sram_energy_j,
+    sram_latency_s,
+    vector_energy_j,
+    vector_latency_s,
+)
+from ..events import Task, Timeline, run
+
+#: Mean square of the normalised input where no run has measured it (uniform values: 1/3).
+ASSUMED_MEAN_SQUARE = 1.0 / 3.0
+HOST_LINK = "host_link"
+#: Bytes of a partial sum on its way from the converters.
+SUM_BYTES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one instruction takes: its time, its energy by part, and what it holds meanwhile."""
+
+    duration_s: float
+    parts_j: Mapping[str, float]
+    resources: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TimedProgram:
+    """One inference: the timeline, energy by part (joules), and products done in arrays."""
+
+    timeline: Timeline
+    parts_j: dict[str, float]
+    work: Work
+    array_macs: int
+    node_s: dict[str, float]
+
+
+def time_program(
+    program: MemcapProgram,
+    mean_square: Mapping[int, float] | None = None,
+    host_macs: Mapping[str, int] | None = None,
+) -> TimedProgram:
+    """Time one inference of ``program``.
+
+    ``mean_square`` holds the measured mean square of the normalised inputs by matrix number;
+    ``host_macs`` the multiply-accumulates of kernels that run on the host, by ``host_key``.
+    """
+    costs = _Costs(program, mean_square or {}, host_macs or {})
+    tasks: list[Task] = []
+    of_event: dict[int, int] = {}
+    waiting: list[tuple[int, tuple[int, ...]]] = []
+    parts: dict[str, float] = {}
+    work, array_macs = Work(), 0
+    nodes: list[str | None] = []
+    for stream in program.streams:
+        pending: list[int] = []
+        for instruction in stream.instructions:
+            parts = add_parts(parts, {"controller": controller_energy_j(program.target, 1)})
+            if instruction.opcode is Opcode.SYNC:
+                pending += instruction.events
+            elif instruction.opcode is not Opcode.HALT:
+                cost = costs.of(instruction)
+                of_event[instruction.event] = len(tasks)
+                waiting.append((len(tasks), tuple(pending)))
+                tasks.append(Task(stream.unit, cost.duration_s, (), cost.resources))
+                nodes.append(program.node(instruction))
+                parts = add_parts(parts, cost.parts_j)
+                done = costs.work_of(instruction)
+                work += done
+                array_macs += done.macs if instruction.opcode is Opcode.CONVERT else 0
+                pending = []
+    for task, events in waiting:
+        if events:
+            waits = tuple(of_event[e] for e in events)
+            old = tasks[task]
+            tasks[task] = Task(old.stream, old.duration_s, waits, old.resources)
+    timeline = run(tasks)
+    parts["leakage"] = leakage_j(program.target, timeline.makespan_s)
+    return TimedProgram(timeline, parts, work, array_macs, _by_node(timeline, nodes))
+
+
+def _by_node(timeline: Timeline, nodes: Sequence[str | None]) -> dict[str, float]:
+    """Busy seconds by ONNX node."""
+    seconds: dict[str, float] = {}
+    busy = timeline.finish_s - timeline.start_s
+    for node, duration in zip(nodes, busy.tolist(), strict=True):
+        name = node or "(transfer)"
+        seconds[name] = seconds.get(name, 0.0) + duration
+    return seconds
+
+
+class _Costs:
+    """Costs of instructions; equal tile ranges are looked at once."""
+
+    def __init__(
+        self,
+        program: MemcapProgram,
+        mean_square: Mapping[int, float],
+        host_macs: Mapping[str, int],
+    ) -> None:
+        self.program = program
+        self.target: MemcapTarget = program.target
+        self.mean_square = mean_square
+        self.host_macs = host_macs
+        self._ranges: dict[tuple[int, int, int], _TileRange] = {}
+        self._costs: dict[Opcode, Callable[[Instruction], Cost]] = {
+            Opcode.DRIVE: self._drive,
+            Opcode.INTEGRATE: self._integrate,
+            Opcode.CONVERT: self._convert,
+            Opcode.ACCUMULATE: self._accumulate,
+            Opcode.MOVE: self._move,
+            Opcode.VECTOR: self._vector,
+            Opcode.HOST: self._host,
+        }
+        self._positions: dict[int, int] = {}
+
+    def of(self, instruction: Instruction) -> Cost:
+        return self._costs[instruction.opcode](instruction)
+
+    def work_of(self, instruction: Instruction) -> Work:
+        """Arithmetic of an instruction; a product counts at CONVERT."""
+        if instruction.opcode is Opcode.CONVERT:
+            tiles = self._range(instruction)
+            return Work(macs=tiles.weights * self._positions[instruction.index])
+        if instruction.opcode is Opcode.VECTOR:
+            return self._kernel_work(instruction)
+        if instruction.opcode is Opcode.HOST:
+            macs = self.host_macs.get(host_key(self._kernel(instruction).attrs["model"]), 0)
+            return self._kernel_work(instruction) + Work(macs=macs)
+        return Work()
+
+    def _buffer(self, number: int) -> BufferEntry:
+        return self.program.buffers[number]
+
+    def _kernel(self, instruction: Instruction) -> Kernel:
+        return self.program.kernels[instruction.index]
+
+    def _kernel_work(self, i: Instruction) -> Work:
+        ins = [self._buffer(n).shape for n in i.ins]
+        outs = [self._buffer(n).shape for n in i.outs]
+        return kernel_work(self._kernel(i), ins, outs)
+
+    def _range(self, i: Instruction) -> "_TileRange":
+        key = (i.index, *i.tiles)
+        if key not in self._ranges:
+            self._ranges[key] = _TileRange.of(self.program.matrices[i.index], i.tiles, self.target)
+        return self._ranges[key]
+
+    def _drive(self, i: Instruction) -> Cost:
+        """The first position reaches the furthest array; all positions' codes are carried."""
+        tiles, x = self._range(i), self._buffer(i.ins[0])
+        self._positions[i.index] = positions = x.shape[-2]
+        code_bytes = self.target.numerics.input_bits / 8
+        first_s = move_latency_s(self.target, tiles.rows_total * code_bytes, tiles.max_hops)
+        sent = tiles.rows_total * positions * code_bytes
+        energy = {
+            "links": move_energy_j(self.target, sent, tiles.mean_mm, tiles.mean_vias),
+            "sram": sram_energy_j(self.target, x.nbytes),
+        }
+        return Cost(first_s, energy, self._links_of(x))
+
+    def _integrate(self, i: Instruction) -> Cost:
+        settle_s = self._positions[i.index] * self.target.array.settle_ns * 1e-9
+        return Cost(settle_s * self._range(i).rounds, {})
+
+    def _convert(self, i: Instruction) -> Cost:
+        tiles, positions = self._range(i), self._positions[i.index]
+        settle_s = positions * self.target.array.settle_ns * 1e-9
+        read_s = mvm_latency_s(self.target, positions, tiles.widest)
+        carried = tiles.rows_total * positions * self.target.numerics.input_bits / 8
+        link_s = carried / (self.target.links.bandwidth_gb_s * 1e9)
+        duration_s = max((read_s - settle_s) * tiles.rounds, link_s - settle_s * tiles.rounds)
+        square = self.mean_square.get(i.index, ASSUMED_MEAN_SQUARE)
+        parts: dict[str, float] = {}
+        for (rows, cols), count in tiles.sizes.items():
+            one = mvm_energy_j(self.target, rows, cols, positions, square)
+            parts = add_parts(parts, {name: joules * count for name, joules in one.items()})
+        return Cost(duration_s, parts)
+
+    def _accumulate(self, i: Instruction) -> Cost:
+        """The last position's sums come back and are added; earlier ones came while reading."""
+        tiles, y = self._range(i), self._buffer(i.outs[0])
+        last_s = move_latency_s(self.target, tiles.cols_total * SUM_BYTES, tiles.max_hops)
+        sent = tiles.cols_total * self._positions[i.index] * SUM_BYTES
+        energy = {
+            "links": move_energy_j(self.target, sent, tiles.mean_mm, tiles.mean_vias),
+            "sram": sram_energy_j(self.target, y.nbytes),
+        }
+        return Cost(last_s, energy, self._links_of(y))
+
+    def _move(self, i: Instruction) -> Cost:
+        source, target = self._buffer(i.ins[0]), self._buffer(i.outs[0])
+        return self._traffic([source], [target], 0.0, {})
+
+    def _vector(self, i: Instruction) -> Cost:
+        work = self._kernel_work(i)
+        ins = [self._buffer(n) for n in i.ins]
+        outs = [self._buffer(n) for n in i.outs]
+        moved = prod(outs[0].shape) if not work.operations else 0
+        counts = {
+            "add": work.adds + work.macs,
+            "mul": work.muls + work.macs,
+            "special": work.specials,
+            "move": moved,
+        }
+        busy_s = vector_latency_s(self.target, counts)
+        energy = {"vector": vector_energy_j(self.target, counts)}
+        return self._traffic(
+            ins, outs, busy_s, energy, touched=_touched(self._kernel(i), ins, outs)
+        )
+
+    def _host(self, i: Instruction) -> Cost:
+        work = self.work_of(i)
+        busy_s = host_latency_s(self.target, 2 * work.macs + work.elementwise, 0)
+        return Cost(busy_s, {"host": host_energy_j(self.target, busy_s, 0)})
+
+    def _traffic(
+        self,
+        ins: Sequence[BufferEntry],
+        outs: Sequence[BufferEntry],
+        busy_s: float,
+        energy: Mapping[str, float],
+        touched: Sequence[int] | None = None,
+    ) -> Cost:
+        """``busy_s`` of work overlapped with reading ``ins`` and writing ``outs``."""
+        read = touched if touched is not None else [b.nbytes for b in ins]
+        sizes = [*zip(ins, read, strict=True), *((b, b.nbytes) for b in outs)]
+        near = sum(n for b, n in sizes if b.memory != "host")
+        far = sum(n for b, n in sizes if b.memory == "host")
+        far_s = far / (self.target.host.link_gb_s * 1e9)
+        parts = {
+            **energy,
+            "sram": sram_energy_j(self.target, near),
+            "host_link": host_energy_j(self.target, 0.0, far),
+        }
+        duration_s = max(busy_s, sram_latency_s(self.target, near), far_s)
+        return Cost(duration_s, parts, (HOST_LINK,) if far else ())
+
+    @staticmethod
+    def _links_of(buffer: BufferEntry) -> tuple[str, ...]:
+        return (HOST_LINK,) if buffer.memory == "host" else ()
+
+
+def _touched(kernel: Kernel, ins: Sequence[BufferEntry], outs: Sequence[BufferEntry]) -> list[int]:
+    """Bytes that a kernel reads of each operand: a gather or a view only what it takes."""
+    read = [b.nbytes for b in ins]
+    if kernel.kind in ("gather", "view"):
+        read[0] = min(read[0], outs[0].nbytes)
+    return read
+
+
+@dataclass(frozen=True, slots=True)
+class _TileRange:
+    """Sums over the tiles of one instruction."""
+
+    weights: int
+    rows_total: int
+    cols_total: int
+    widest: int
+    rounds: int
+    max_hops: int
+    mean_mm: float
+    mean_vias: float
+    sizes: dict[tuple[int, int], int]
+
+    @staticmethod
+    def of(matrix: Matrix, tiles: tuple[int, int], target: MemcapTarget) -> "_TileRange":
+        part = slice(*tiles)
+        rows, cols = matrix.tiles[part, 2].astype(np.int64), matrix.tiles[part, 4].astype(np.int64)
+        hops, vias = matrix.routes[part, 3], matrix.routes[part, 4]
+        _, shared = np.unique(matrix.sites[part, :3], axis=0, return_counts=True)
+        sizes, counts = np.unique(matrix.tiles[part][:, [2, 4]], axis=0, return_counts=True)
+        return _TileRange(
+            weights=int((rows * cols).sum()),
+            rows_total=int(rows.sum()),
+            cols_total=int(cols.sum()),
+            widest=int(cols.max()),
+            rounds=int(shared.max()),
+            max_hops=int(hops.max() + vias.max()),
+            mean_mm=site_distance_mm(target, float(hops.mean()) / 2, float(hops.mean()) / 2),
+            mean_vias=float(vias.mean()),
+            sizes={(int(r), int(c)): int(n) for (r, c), n in zip(sizes, counts, strict=True)},
+        )
