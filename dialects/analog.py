@@ -114,7 +114,7 @@ class SyncOp(IRDLOperation):
 
 def _verify_range(op: Operation, tiles: DenseArrayBase, crossbar: Operation) -> None:
     """A tile range must lie in the matrix's table and in one layer of it."""
-    first, end = tiles.get_values()
+    first, end = (int(n) for n in tiles.iter_values())  # type: ignore[misc]
     if not isinstance(crossbar, ProgramOp):
         raise VerifyException(f"{op.name}: the crossbar must come from analog.program")
     layers = table_of(crossbar.sites)[:, 0]
@@ -144,8 +144,9 @@ class DriveOp(IRDLOperation):
 
     def verify_(self) -> None:
         _verify_range(self, self.tiles, self.crossbar.owner)  # type: ignore[arg-type]
-        x = shape_of(self.x.type.tensor)
+        assert isinstance(self.x.type, BufferType)
         assert isinstance(self.crossbar.type, CrossbarType)
+        x = shape_of(self.x.type.tensor)
         verify_mvm(self.name, self.crossbar.type, x, (*x[:-1], self.crossbar.type.shape[2]))
 
 

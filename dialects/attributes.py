@@ -18,7 +18,7 @@ from xdsl.dialects.builtin import (
     UnknownLoc,
 )
 from xdsl.ir import Operation, ParametrizedAttribute
-from xdsl.irdl import irdl_attr_definition, param_def
+from xdsl.irdl import irdl_attr_definition
 from xdsl.parser import AttrParser
 from xdsl.printer import Printer
 
@@ -33,7 +33,7 @@ class WeightAttr(ParametrizedAttribute):
     """The name of an array in the weight store."""
 
     name = "graph.weight"
-    key: StringAttr = param_def()
+    key: StringAttr
 
     @staticmethod
     def of(key: str) -> "WeightAttr":
@@ -71,5 +71,7 @@ def _names(location: LocationAttr) -> list[str]:
     if isinstance(location, NameLoc):
         return [location.desc.data]
     if isinstance(location, FusedLoc):
-        return [name for part in location.locations for name in _names(part)]
+        parts = location.locations
+        assert isinstance(parts, ArrayAttr)
+        return [name for part in parts for name in _names(part)]
     return []

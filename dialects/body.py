@@ -8,6 +8,7 @@ no scalar op is built before the result is known.
 from collections.abc import Sequence
 from functools import cache
 
+import numpy as np
 from xdsl.dialects import arith, math
 from xdsl.dialects.builtin import (
     FloatAttr,
@@ -44,7 +45,7 @@ def type_name(type_: Attribute) -> str:
 @cache
 def scalar_ops() -> dict[str, type[Operation]]:
     """Scalar op classes by their name without the dialect."""
-    ops = [*arith.Arith.operations, *math.Math.operations, RemfOp]
+    ops: list[type[Operation]] = [*arith.Arith.operations, *math.Math.operations, RemfOp]
     return {op.name.split(".")[1]: op for op in ops} | {CAST: UnrealizedConversionCastOp}
 
 
@@ -194,7 +195,7 @@ def _prune(body: Body) -> Body:
         if n + i in live:
             live.update(body.ops[i].operands)
     number = {i: i for i in range(n)}
-    ops = []
+    ops: list[MicroOp] = []
     for i, op in enumerate(body.ops):
         if n + i in live:
             number[n + i] = n + len(ops)
@@ -230,7 +231,9 @@ def _constant_attr(op: MicroOp) -> Attribute:
     type_ = scalar_type(op.type)
     if isinstance(type_, IntegerType):
         return IntegerAttr(int(op.imm), type_, truncate_bits=True)
-    return FloatAttr(float(op.imm), type_)  # type: ignore[arg-type]
+    with np.errstate(over="ignore"):  # beyond a narrow type's range is infinite, not an error
+        value = float(np.float64(op.imm).astype(dtype_named(op.type)))
+    return FloatAttr(value, type_)  # type: ignore[call-overload]
 
 
 def body_of(region: Region) -> Body:

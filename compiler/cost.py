@@ -1,0 +1,123 @@
+"""Estimated time and energy of a grouped convolution: block-diagonal arrays or the vector engine.
+
+Only a choice between the two hangs on these figures, so they are first-order: one read of an array
+a position, all arrays at once, no contention. The simulator does not use them.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..backends.targets import MemcapTarget
+
+
+@dataclass(frozen=True, slots=True)
+class MachineCosts:
+    """What the choice needs to know of a machine; the defaults are those of ``memcap-demo``."""
+
+    array_rows: int = 128
+    array_weight_cols: int = 32
+    read_ns: float = 420.0
+    """From the row step to the last conversion of an array."""
+    row_pj: float = 1.65
+    """Drive of one row of an array, converter and line."""
+    column_pj: float = 7.6
+    """Conversions of one column of weights, all slices."""
+    vector_ops_per_ns: float = 6.4
+    vector_mac_pj: float = 4.6
+    access_pj: float = 50.0
+    """One float32 element read from or written to the buffer."""
+
+
+def costs_of(target: "MemcapTarget") -> MachineCosts:
+    """The costs of a target, from its constants.
+
+    Rows are charged to half of full capacitance; a column's slices are converted one by one.
+    """
+    array, adc, vector = target.array, target.adc, target.vector
+    cells_ff = array.cols * (array.c_on_ff + array.c_off_ff) / 2
+    line_ff = array.line_um[0] * array.line_capacitance_ff_um
+    row_fj = target.dac.energy_fj + (cells_ff + line_ff) * array.read_voltage_v**2
+    read_ns = array.settle_ns + adc.columns_per_adc / 2 * adc.conversion_ns
+    return MachineCosts(
+        array_rows=array.rows,
+        array_weight_cols=target.weight_cols,
+        read_ns=read_ns,
+        row_pj=row_fj * 1e-3,
+        column_pj=target.slices * adc.energy_fj * 1e-3,
+        vector_ops_per_ns=vector.lanes * vector.clock_ghz,
+        vector_mac_pj=vector.energy_pj.add + vector.energy_pj.mul,
+        access_pj=4 * target.sram.energy_pj_per_byte,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Time and energy of one execution."""
+
+    time_ns: float
+    energy_pj: float
+
+    @property
+    def product(self) -> float:
+        """Energy times delay, the figure of merit."""
+        return self.time_ns * self.energy_pj
+
+
+def block_diagonal_arrays(groups: int, rows: int, cols: int, costs: MachineCosts) -> int:
+    """Arrays that ``groups`` matrices of ``rows`` x ``cols`` take, small ones on one diagonal."""
+    together = min(costs.array_rows // rows, costs.array_weight_cols // cols)
+    if together:
+        return -(-groups // together)
+    return groups * -(-rows // costs.array_rows) * -(-cols // costs.array_weight_cols)
+
+
+def array_use(groups: int, rows: int, cols: int, costs: MachineCosts) -> float:
+    """Share of the cells of those arrays that hold a weight."""
+    arrays = block_diagonal_arrays(groups, rows, cols, costs)
+    return groups * rows * cols / (arrays * costs.array_rows * costs.array_weight_cols)
+
+
+def on_arrays(groups: int, rows: int, cols: int, positions: int, costs: MachineCosts) -> Estimate:
+    """The convolution as im2col rows driven through block-diagonal arrays.
+
+    Each row element is read, written to its row and read again by the row driver.
+    """
+    gathered, results = positions * groups * rows, positions * groups * cols
+    row_blocks = -(-rows // costs.array_rows)
+    col_blocks = -(-cols // costs.array_weight_cols)
+    reads_pj = groups * (rows * col_blocks * costs.row_pj + cols * row_blocks * costs.column_pj)
+    return Estimate(
+        positions * costs.read_ns + gathered / costs.vector_ops_per_ns,
+        positions * reads_pj + (3 * gathered + results) * costs.access_pj,
+    )
+
+
+def on_vector_engine(
+    groups: int, rows: int, cols: int, positions: int, costs: MachineCosts
+) -> Estimate:
+    """The convolution as multiply-adds, two operations each.
+
+    Each input under a window is read once for all columns of its group.
+    """
+    gathered, results = positions * groups * rows, positions * groups * cols
+    macs = gathered * cols
+    return Estimate(
+        2 * macs / costs.vector_ops_per_ns,
+        macs * costs.vector_mac_pj + (gathered + results) * costs.access_pj,
+    )
+
+
+def prefers_arrays(
+    groups: int,
+    rows: int,
+    cols: int,
+    positions: int,
+    costs: MachineCosts,
+    min_array_use: float,
+) -> bool:
+    """Whether a grouped convolution belongs on arrays: they are filled enough, and they win."""
+    if array_use(groups, rows, cols, costs) < min_array_use:
+        return False
+    arrays = on_arrays(groups, rows, cols, positions, costs)
+    return arrays.product <= on_vector_engine(groups, rows, cols, positions, costs).product

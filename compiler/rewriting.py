@@ -1,0 +1,42 @@
+"""What the conversions share: the functions of a module, dead code, names of results."""
+
+from collections.abc import Iterator
+
+from xdsl.dialects import func
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import Attribute, Block, Operation, OpResult, SSAValue
+from xdsl.traits import Pure
+
+#: Discardable attributes that name the ONNX values an op yields: one, or a list of several.
+VALUE_NAMES = ("value", "values")
+
+
+def function_blocks(module: ModuleOp) -> Iterator[Block]:
+    """The body of each function of ``module``; semc's functions are single blocks."""
+    for op in module.body.block.ops:
+        if isinstance(op, func.FuncOp) and op.body.blocks:
+            yield op.body.block
+
+
+def erase_dead(block: Block) -> None:
+    """Erase the pure ops of ``block`` whose results nothing uses, in one walk backwards."""
+    for op in reversed(list(block.ops)):
+        if op.has_trait(Pure) and all(result.first_use is None for result in op.results):
+            block.erase_op(op)
+
+
+def replace_op(op: Operation, values: list[SSAValue | None]) -> None:
+    """Let ``values`` stand for the results of ``op`` and erase it."""
+    for result, value in zip(op.results, values, strict=True):
+        if value is not None:
+            result.replace_all_uses_with(value)
+    assert op.parent is not None
+    op.parent.erase_op(op)
+
+
+def name_result(value: SSAValue, name: Attribute) -> None:
+    """Say that ``value`` is the ONNX value ``name``, unless it has a name already."""
+    if isinstance(value, OpResult):
+        attributes = value.op.attributes
+        if len(value.op.results) == 1 and not any(key in attributes for key in VALUE_NAMES):
+            attributes["value"] = name
