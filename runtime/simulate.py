@@ -11,11 +11,10 @@ import numpy as np
 from ..arrays import input_specs, split_samples
 from ..backends.program import Program
 from ..backends.targets import MemcapTarget
-from ..dialects.work import Work
 from ..errors import InputError
 from .compare import Difference, accuracy, compare, worst_of
 from .energy import efficiency
-from .events import Timeline
+from .timing.timed_program import TimedProgram
 
 if TYPE_CHECKING:
     import onnx
@@ -36,17 +35,6 @@ class Executor(Protocol):
     ) -> dict[str, np.ndarray]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """One inference: when, how much energy by part (joules), how much arithmetic."""
-
-    timeline: Timeline
-    parts_j: dict[str, float]
-    work: Work
-    array_macs: int
-    node_s: dict[str, float]
-
-
 @dataclass
 class SimulationResult:
     """What a simulation found. Times and energies are those of one inference on the machine."""
@@ -55,7 +43,7 @@ class SimulationResult:
     mode: str
     samples: int
     outputs: dict[str, np.ndarray]
-    timing: Timing
+    timing: TimedProgram
     execute_s: float
     accuracy: float | None = None
     reference: dict[str, Any] | None = None
@@ -146,7 +134,7 @@ def executor_for(program: Program, mode: str, seed: int) -> Executor:
     return MeshExecutor(program, mode, seed)
 
 
-def time_program(program: Program, executor: Executor | None) -> Timing:
+def time_program(program: Program, executor: Executor | None) -> TimedProgram:
     """Time and energy of one inference, with what ``executor`` measured when there is one."""
     if isinstance(program.target, MemcapTarget):
         from ..backends.memcap.decode import decode_program
@@ -154,12 +142,10 @@ def time_program(program: Program, executor: Executor | None) -> Timing:
 
         host_macs = program.manifest.get("stats", {}).get("host_macs", {})
         measured = getattr(executor, "mean_squares", None)
-        timed = time_memcap(decode_program(program), measured, host_macs)
-    else:
-        from .timing.mesh import time_program as time_mesh
+        return time_memcap(decode_program(program), measured, host_macs)
+    from .timing.mesh import time_program as time_mesh
 
-        timed = time_mesh(program)
-    return Timing(timed.timeline, timed.parts_j, timed.work, timed.array_macs, timed.node_s)
+    return time_mesh(program)
 
 
 def _stack(runs: Sequence[Arrays]) -> dict[str, np.ndarray]:

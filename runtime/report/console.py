@@ -52,6 +52,9 @@ def print_compilation(report: Mapping[str, Any]) -> None:
     rows.append(("IR operations", sizes))
     rows.append(("compile time", f"{sum(report['phase_s'].values()):.2f} s"))
     rows.append(("peak memory", quantity(report["peak_rss_bytes"], "B")))
+    for check in report.get("levels", []):
+        text = f"agrees on {check['compared']} values, within {check['max_rel_error']:.2g} of range"
+        rows.append((f"level {check['level']}", text))
     console = Console(highlight=False)
     console.print(_facts(rows))
     _print_host(console, report["host_ops"])

@@ -34,6 +34,7 @@ from ..energy import (
     vector_latency_s,
 )
 from ..events import Task, Timeline, run
+from .timed_program import TimedProgram
 
 #: Mean square of the normalised input where no run has measured it (uniform values: 1/3).
 ASSUMED_MEAN_SQUARE = 1.0 / 3.0
@@ -49,17 +50,6 @@ class Cost:
     duration_s: float
     parts_j: Mapping[str, float]
     resources: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class TimedProgram:
-    """One inference: the timeline, energy by part (joules), and products done in arrays."""
-
-    timeline: Timeline
-    parts_j: dict[str, float]
-    work: Work
-    array_macs: int
-    node_s: dict[str, float]
 
 
 def time_program(

@@ -4,8 +4,6 @@ Durations are those of the target's rooflines; the order on each device and link
 starts follow from what each slot waits for. Energy above idle by part, and idle of all devices.
 """
 
-from dataclasses import dataclass
-
 from ...backends.pal.decode import decode_program
 from ...backends.pal.tasks import MeshProgram, Transfer
 from ...backends.pal.tasks import Task as MeshTask
@@ -19,18 +17,8 @@ from ..energy import (
     transfer_energy_j,
     transfer_latency_s,
 )
-from ..events import Task, Timeline, run
-
-
-@dataclass(frozen=True, slots=True)
-class TimedProgram:
-    """One inference: the timeline, energy by part (joules), arithmetic, seconds by node."""
-
-    timeline: Timeline
-    parts_j: dict[str, float]
-    work: Work
-    array_macs: int
-    node_s: dict[str, float]
+from ..events import Task, run
+from .timed_program import TimedProgram
 
 
 def time_program(program: Program) -> TimedProgram:

@@ -1,0 +1,343 @@
+"""The recipe: from an ONNX file to a program, one pass a line.
+
+    load -> import -> graph -> tile -> quantize -> place -> lower -> emit
+
+Both machines share everything down to the tile level. The compiler runs no executor of its own:
+calibration takes the interpreter as a function from whoever calls.
+"""
+
+import hashlib
+import os
+import resource
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from xdsl.dialects import func
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.passes import ModulePass
+
+from ..backends.targets import MemcapTarget, Target, load_target
+from ..errors import InputError
+from .context import CompilerContext, new_context
+from .frontend.import_onnx import import_model, input_names
+from .frontend.load import load_model
+from .frontend.lowering import lowerings
+from .pipeline import run_passes
+from .report import level_report
+from .weights import WeightStore
+
+if TYPE_CHECKING:
+    import onnx
+
+    from ..backends.program import Program
+
+PHASES = ("load", "import", "graph", "tile", "quantize", "place", "lower", "emit")
+#: Calibration samples that are run at most.
+CALIBRATION_SAMPLES = 64
+
+Interpreter = Callable[..., list[np.ndarray]]
+
+
+@dataclass(frozen=True)
+class CompileOptions:
+    """What a compilation may choose. ``keep_levels`` keeps a copy of the module at each level."""
+
+    target: str = "memcap-demo"
+    calibrate: str | os.PathLike[str] | Mapping[str, np.ndarray] | None = None
+    dims: Mapping[str, int] = field(default_factory=dict)
+    weights: bool = True
+    verify: bool = True
+    keep_levels: bool = False
+    progress: Callable[[str, float], None] | None = None
+    interpreter: Interpreter | None = None
+
+
+@dataclass
+class Compilation:
+    """Everything a finished compilation knows."""
+
+    target: Target
+    context: CompilerContext
+    module: ModuleOp
+    program: "Program"
+    facts: dict[str, Any]
+    phase_s: dict[str, float]
+    levels: dict[str, ModuleOp]
+
+    @property
+    def last_level(self) -> str:
+        """``analog`` or ``pal``."""
+        return last_level(self.target)
+
+    @cached_property
+    def peak_rss_bytes(self) -> int:
+        """Largest resident memory of this process until now."""
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+    def report(self) -> dict[str, Any]:
+        """The facts of ``semc compile --json``."""
+        timing = {"phase_s": self.phase_s, "peak_rss_bytes": self.peak_rss_bytes}
+        return {**self.facts, **timing}
+
+
+def compile_model(
+    model: "str | os.PathLike[str] | bytes | onnx.ModelProto", options: CompileOptions
+) -> Compilation:
+    """Compile ``model`` for ``options.target``.
+
+    Raises ModelError when the model is refused, TargetError for a bad target and CapacityError
+    when it does not fit.
+    """
+    return _Driver(options).compile(model)
+
+
+def emit_level(
+    model: "str | os.PathLike[str] | bytes | onnx.ModelProto", options: CompileOptions, level: str
+) -> tuple[str, WeightStore]:
+    """The textual IR of one level (``onnx`` ... ``analog``, ``pal``) and the weights it names."""
+    driver = _Driver(options)
+    module = driver.lower(model, level)
+    return str(module), driver.context.weights
+
+
+class _Driver:
+    def __init__(self, options: CompileOptions) -> None:
+        self.options = options
+        self.target = load_target(options.target)
+        self.phase_s: dict[str, float] = {}
+        self.levels: dict[str, ModuleOp] = {}
+        self.facts: dict[str, Any] = {"target": self.target.name}
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.phase_s[name] = time.perf_counter() - start
+        if self.options.progress is not None:
+            self.options.progress(name, self.phase_s[name])
+
+    def compile(self, model: "str | os.PathLike[str] | bytes | onnx.ModelProto") -> Compilation:
+        module = self.lower(model, None)
+        with self.phase("emit"):
+            emit = _emitter(self.target)
+            manifest = {"model": self.model_facts, "options": self.manifest_options()}
+            manifest["stats"] = dict(self.facts)
+            program = emit(module, self.context.weights, self.target, manifest)
+        return Compilation(
+            target=self.target,
+            context=self.context,
+            module=module,
+            program=program,
+            facts=self.facts,
+            phase_s=self.phase_s,
+            levels=self.levels,
+        )
+
+    def manifest_options(self) -> dict[str, Any]:
+        """The options that decide the program's bytes."""
+        return {
+            "dims": dict(sorted(self.options.dims.items())),
+            "calibrated": self.options.calibrate is not None,
+            "weights": self.options.weights,
+        }
+
+    def lower(
+        self, model: "str | os.PathLike[str] | bytes | onnx.ModelProto", until: str | None
+    ) -> ModuleOp:
+        """The module of level ``until``, or the last one."""
+        options = self.options
+        if until in ("analog", "pal") and until != last_level(self.target):
+            raise InputError(
+                f"{self.target.name} is a {self.target.machine}: its last level is "
+                f"{last_level(self.target)}, not {until}"
+            )
+        with self.phase("load"):
+            known = lowerings()
+            loaded = load_model(
+                model,
+                options.dims,
+                keep=lambda domain, op: domain in ("", "ai.onnx") and op in known,
+                shapes_only=not options.weights,
+            )
+        name = Path(model).stem if isinstance(model, (str, os.PathLike)) else loaded.name
+        self.facts["model"] = name
+        self.facts["parameters"] = loaded.parameters
+        self.model_facts = {
+            "name": name,
+            "parameters": loaded.parameters,
+            "sha256": _digest(model),
+        }
+        with self.phase("import"):
+            module, weights = import_model(loaded)
+            self.context = new_context(weights)
+        if self._reached("onnx", module, until):
+            return module
+        with self.phase("graph"):
+            self.run(module, self.graph_passes())
+        if self._reached("graph", module, until):
+            return module
+        with self.phase("tile"):
+            self.run(module, self.tile_passes())
+        with self.phase("quantize"):
+            self.calibrate(module)
+            self.run(module, self.quantize_passes())
+        if self._reached("tile", module, until):
+            return module
+        with self.phase("place"):
+            self.run(module, self.place_passes())
+        if self._reached("place", module, until):
+            return module
+        with self.phase("lower"):
+            self.run(module, self.machine_passes())
+        self._reached(last_level(self.target), module, until)
+        return module
+
+    def _reached(self, level: str, module: ModuleOp, until: str | None) -> bool:
+        if until is None:
+            self.facts |= level_report(level, module, self.target, self.facts)
+        if self.options.keep_levels:
+            self.levels[level] = module.clone()
+        return level == until
+
+    def run(self, module: ModuleOp, passes: Sequence[ModulePass]) -> None:
+        run_passes(module, passes, ctx=self.context, verify=self.options.verify)
+
+    # The recipe.
+
+    def graph_passes(self) -> list[ModulePass]:
+        from .passes.convert_onnx_to_graph import ConvertOnnxToGraph
+        from .passes.fold_views import FoldViews
+
+        return [
+            ConvertOnnxToGraph(),
+            FoldViews(),
+        ]
+
+    def tile_passes(self) -> list[ModulePass]:
+        from dataclasses import asdict
+
+        from .cost import costs_of
+        from .passes.convert_graph_to_tile import ConvertGraphToTile
+        from .passes.cut_tiles import CutTiles
+        from .passes.fold_views import FoldViews
+        from .passes.fuse_maps import FuseMaps
+
+        lower = ConvertGraphToTile()
+        cut = CutTiles(rows=1 << 30, weight_cols=1 << 30)
+        if isinstance(self.target, MemcapTarget):
+            lower = ConvertGraphToTile(**asdict(costs_of(self.target)))
+            cut = CutTiles(rows=self.target.array.rows, weight_cols=self.target.weight_cols)
+        return [
+            lower,
+            FoldViews(),
+            FuseMaps(),
+            cut,
+        ]
+
+    def quantize_passes(self) -> list[ModulePass]:
+        from .passes.quantize_matrices import QuantizeMatrices
+
+        if not isinstance(self.target, MemcapTarget):
+            return []
+        return [
+            QuantizeMatrices(target=self.options.target),
+        ]
+
+    def place_passes(self) -> list[ModulePass]:
+        from .passes.check_placement import CheckPlacement
+        from .passes.convert_tile_to_place import ConvertTileToPlace
+
+        name = self.options.target
+        return [
+            self.site_pass(),
+            ConvertTileToPlace(target=name),
+            CheckPlacement(),
+        ]
+
+    def site_pass(self) -> ModulePass:
+        """The pass that chooses where work goes: array sites or devices."""
+        if isinstance(self.target, MemcapTarget):
+            from .passes.place_tiles import PlaceTiles
+
+            return PlaceTiles(target=self.options.target)
+        from .passes.assign_devices import AssignDevices
+
+        return AssignDevices(target=self.options.target)
+
+    def machine_passes(self) -> list[ModulePass]:
+        if isinstance(self.target, MemcapTarget):
+            from .passes.convert_place_to_analog import ConvertPlaceToAnalog
+
+            return [ConvertPlaceToAnalog()]
+        from .passes.convert_place_to_pal import ConvertPlaceToPal
+
+        return [ConvertPlaceToPal(target=self.options.target)]
+
+    def calibrate(self, module: ModuleOp) -> None:
+        """Collect what the matrices' inputs look like on the calibration samples."""
+        data = self.options.calibrate
+        if data is None or not isinstance(self.target, MemcapTarget):
+            return
+        if self.options.interpreter is None:
+            raise InputError("calibration needs an interpreter: call semc.compile")
+        from .quantize.calibration import Calibration
+
+        main = main_function(module)
+        calibration = Calibration()
+        for sample in calibration_samples(data, main):
+            self.options.interpreter(main, sample, self.context.weights, calibration.observe)
+        self.context.calibration = calibration
+
+
+def last_level(target: Target) -> str:
+    """The level that the machine's backend reads."""
+    return "analog" if isinstance(target, MemcapTarget) else "pal"
+
+
+def main_function(module: ModuleOp) -> func.FuncOp:
+    """``func.func @main`` of a module."""
+    for op in module.ops:
+        if isinstance(op, func.FuncOp) and op.sym_name.data == "main":
+            return op
+    raise InputError("a module must hold func.func @main")
+
+
+def calibration_samples(
+    data: str | os.PathLike[str] | Mapping[str, np.ndarray], main: func.FuncOp
+) -> list[list[np.ndarray]]:
+    """Inputs of ``main``, a list a sample, from arrays by input name."""
+    from ..arrays import read_arrays, split_samples
+    from ..dialects.types import dtype_of, shape_of
+
+    arrays = data if isinstance(data, Mapping) else read_arrays(data)
+    specs = {
+        name: (shape_of(arg), dtype_of(arg))
+        for name, arg in zip(input_names(main), main.body.block.args, strict=True)
+    }
+    samples = split_samples(arrays, specs)
+    return [list(sample.values()) for sample in samples[:CALIBRATION_SAMPLES]]
+
+
+def _emitter(target: Target) -> "Callable[..., Program]":
+    if isinstance(target, MemcapTarget):
+        from ..backends.memcap.emit import emit_program
+
+        return emit_program
+    from ..backends.pal.emit import emit_program as emit_mesh_program
+
+    return emit_mesh_program
+
+
+def _digest(model: "str | os.PathLike[str] | bytes | onnx.ModelProto") -> str:
+    """SHA-256 of the model file (external data apart)."""
+    if isinstance(model, (str, os.PathLike)):
+        with open(Path(model), "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    data = model if isinstance(model, bytes) else model.SerializeToString(deterministic=True)
+    return hashlib.sha256(data).hexdigest()

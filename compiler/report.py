@@ -1,0 +1,117 @@
+"""What a compilation tells about itself: sizes by level, arrays, what left the chip and why."""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from xdsl.dialects.builtin import ModuleOp, StringAttr
+from xdsl.ir import Operation
+
+from ..backends.targets import MemcapTarget, Target
+from ..dialects import place, tile
+from ..dialects.attributes import node_names, table_of
+from ..dialects.tensor_ops import TensorOp
+from ..dialects.types import shape_of
+from ..dialects.work import Work, host_key, host_macs, kernel_work, mvm_work
+
+
+def level_report(
+    level: str, module: ModuleOp, target: Target, known: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Facts that can be read at ``level``, to be merged into the compilation's report."""
+    facts: dict[str, Any] = {
+        "ir_ops": {**known.get("ir_ops", {}), level: sum(1 for _ in module.walk())}
+    }
+    if level == "tile":
+        facts |= _tile_report(module)
+    if level == "place" and isinstance(target, MemcapTarget):
+        facts |= _place_report(module, target)
+    if level == "place":
+        facts |= {"fits": True, "area_mm2": float(target.area_mm2)}
+    return facts
+
+
+def _tile_report(module: ModuleOp) -> dict[str, Any]:
+    tiles = sum(len(op.tile_table) for op in module.walk() if isinstance(op, tile.ProgramOp))
+    chip, host = Work(), Work()
+    ops: Counter[str] = Counter()
+    host_ops = []
+    for op in module.walk():
+        if isinstance(op, tile.HostOp):
+            host += op_work(op)
+            host_ops.append(_host_entry(op))
+        elif isinstance(op, (TensorOp, tile.MvmOp)):
+            chip += op_work(op)
+            ops["chip"] += 1
+    total = chip.operations + host.operations
+    count = ops["chip"] + len(host_ops)
+    return {
+        "tiles": tiles,
+        "work": {
+            "macs": chip.macs + host.macs,
+            "elementwise": chip.elementwise + host.elementwise,
+            "array_macs": sum(
+                op_work(op).macs for op in module.walk() if isinstance(op, tile.MvmOp)
+            ),
+        },
+        "host_macs": _host_macs(module),
+        "on_chip_ops_share": ops["chip"] / count if count else 1.0,
+        "on_chip_work_share": chip.operations / total if total else 1.0,
+        "host_ops": host_ops,
+    }
+
+
+def _host_macs(module: ModuleOp) -> dict[str, int]:
+    """Multiply-accumulates of host kernels, by their key; those without any are left out."""
+    found = {
+        host_key(op.attrs["model"]): op_work(op).macs
+        for op in module.walk()
+        if isinstance(op, tile.HostOp)
+    }
+    return {key: macs for key, macs in found.items() if macs}
+
+
+def _host_entry(op: Operation) -> dict[str, Any]:
+    texts = {k: v.data for k, v in op.attributes.items() if isinstance(v, StringAttr)}
+    return {
+        "node": " + ".join(node_names(op)),
+        "op": texts.get("op", ""),
+        "reason": texts.get("reason", ""),
+    }
+
+
+def op_work(op: Operation) -> Work:
+    """Work of a ``tile`` op."""
+    ins = [shape_of(x) for x in op.operands if not isinstance(x.type, tile.CrossbarType)]
+    outs = [shape_of(x) for x in op.results]
+    if isinstance(op, tile.MvmOp):
+        assert isinstance(op.crossbar.type, tile.CrossbarType)
+        return mvm_work(*op.crossbar.type.shape, positions=ins[0][-2])
+    assert isinstance(op, TensorOp)
+    work = kernel_work(op.kernel, ins, outs)
+    if op.KIND == "host":
+        name = op.attributes.get("op")
+        kind = name.data if isinstance(name, StringAttr) else ""
+        work += Work(macs=host_macs(kind, ins, outs))
+    return work
+
+
+def _place_report(module: ModuleOp, target: MemcapTarget) -> dict[str, Any]:
+    programs = [op for op in module.walk() if isinstance(op, place.ProgramOp)]
+    sites = [table_of(op.sites)[:, :3] for op in programs if op.sites is not None]
+    used = np.unique(np.concatenate(sites), axis=0) if sites else np.empty((0, 3), np.int32)
+    memory: dict[str, int] = {}
+    for op in module.walk():
+        if isinstance(op, place.BufferOp):
+            assert isinstance(op.result.type, place.BufferType)
+            end = op.offset.value.data + op.result.type.nbytes
+            memory[op.memory.data] = max(memory.get(op.memory.data, 0), end)
+    return {
+        "arrays": {"needed": len(used), "used": len(used), "available": target.arrays},
+        "layers_used": len(np.unique(used[:, 0])),
+        "memory_bytes": memory,
+        "slots": sum(
+            isinstance(op, (place.MvmOp, place.StageOp, place.MoveOp)) for op in module.walk()
+        ),
+    }
