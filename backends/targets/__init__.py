@@ -9,11 +9,12 @@ from .load import (
     target_from_toml,
     target_to_dict,
 )
-from .memcap import EFFECTS, MemcapTarget
+from .memcap import EFFECTS, HOST_BYTES, MemcapTarget
 from .mesh import Device, Link, MeshTarget, Route
 
 __all__ = [
     "EFFECTS",
+    "HOST_BYTES",
     "Device",
     "Link",
     "MemcapTarget",

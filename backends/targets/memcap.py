@@ -31,7 +31,10 @@ from .memcap_sections import (
 )
 from .schema import Name, NonNegative, Section
 
-__all__ = ["EFFECTS", "SECTIONS", "MemcapTarget"]
+__all__ = ["EFFECTS", "HOST_BYTES", "SECTIONS", "MemcapTarget"]
+
+#: Bytes of the host's memory that a program may use; no target limits it.
+HOST_BYTES = 1 << 40
 
 
 class MemcapTarget(Section):

@@ -23,7 +23,7 @@ from xdsl.dialects.builtin import (
 from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 from xdsl.passes import ModulePass
 
-from ...backends.targets import MemcapTarget, MeshTarget, Target, load_target
+from ...backends.targets import HOST_BYTES, MemcapTarget, MeshTarget, Target, load_target
 from ...dialects import graph, place, tile
 from ...dialects.attributes import WeightAttr, node_names, table_attr, table_of
 from ...errors import IRError
@@ -31,8 +31,6 @@ from ..placement.bufferize import HOST, Buffer, Machine, Planner, Slot
 from ..placement.machine import grid_of
 from ..placement.route import route_sites
 
-#: Bytes of the host's memory that a memcap program may use.
-HOST_BYTES = 1 << 40
 #: Share of the on-chip buffer that constants may take.
 CONSTANT_SHARE = 0.5
 

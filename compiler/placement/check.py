@@ -125,8 +125,8 @@ def _check_overlaps(matrices: Sequence[PlacedMatrix], grid: SiteGrid) -> list[st
             if cells.any():
                 other = int(cells.max()) - 1
                 faults.append(
-                    f"cells of the array at (layer, row, col) {tuple(sites[tile, :3].tolist())} are "
-                    f"booked by {matrices[owner[other]].name} and {matrices[owner[tile]].name}"
+                    f"cells of the array at (layer, row, col) {tuple(sites[tile, :3].tolist())} "
+                    f"are booked by {matrices[owner[other]].name} and {matrices[owner[tile]].name}"
                 )
             cells[:] = tile + 1
     return faults

@@ -32,7 +32,7 @@ class SiteGrid:
         return self.rows // 2, self.cols // 2
 
     def sites_near_first(self) -> np.ndarray:
-        """All sites, int32 [sites, 3] (layer, row, col): lower layers first, then nearest to port."""
+        """All sites, int32 [sites, 3] (layer, row, col): lower layers, then nearer ones first."""
         row, col = np.indices((self.rows, self.cols)).reshape(2, -1)
         distance = np.abs(row - self.port[0]) + np.abs(col - self.port[1])
         order = np.argsort(distance, kind="stable")

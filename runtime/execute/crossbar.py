@@ -113,6 +113,8 @@ def prepare_matrix(
     mode: Mode,
     seed: int,
     adc_range: Array,
+    *,
+    partial: bool = False,
 ) -> PreparedMatrix:
     """Cut ``codes`` into tiles, slice them, fold the devices in and join bands.
 
@@ -125,11 +127,13 @@ def prepare_matrix(
             logical column inside the array). Only ``noisy`` looks at them.
         adc_range: float32 ``[T]``: full scale of the slice with the largest column sums, in
             units of normalised input x level (see ``targets.slicing``).
+        partial: the tiles cover a part of the matrix only; the rest counts as zero.
 
     Raises:
         ValueError: tiles that leave the matrix, exceed an array or do not cover the matrix.
     """
-    check_tiles(codes.shape, tiles, target)
+    if not partial:
+        check_tiles(codes.shape, tiles, target)
     if mode not in ("quantized", "noisy"):
         raise ValueError(f"mode must be 'quantized' or 'noisy', came {mode!r}")
     if len(sites) != len(tiles) or len(adc_range) != len(tiles):

@@ -1,4 +1,4 @@
-"""Placement invariants on random input: packing, buffers, hazards, and the checker that trusts none."""
+"""Placement invariants on random input: packing, buffers, hazards, and the checker."""
 
 import numpy as np
 from hypothesis import given, settings
@@ -102,7 +102,7 @@ USE = st.tuples(st.booleans(), st.integers(0, 12), st.integers(1, 6))
 @given(st.lists(USE, min_size=1, max_size=40))
 @settings(deadline=None)
 def test_hazards_order_exactly_the_conflicting_pairs(uses: list[tuple[bool, int, int]]) -> None:
-    """The transitive closure of the waits holds every conflict, and nothing waits for the future."""
+    """The closure of the waits holds every conflict, and nothing waits for the future."""
     tracker = HazardTracker()
     reach: list[set[int]] = []
     for event, (write, start, size) in enumerate(uses):

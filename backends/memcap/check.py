@@ -1,0 +1,106 @@
+"""The rules of instruction streams, so that executing one cannot reach outside its tables.
+
+Operands lie in their tables and have the shapes that the operation needs; tile ranges lie in the
+layer of their controller; DRIVE, INTEGRATE, CONVERT and ACCUMULATE of a product follow each other;
+events are numbered from 0 and raised once; a stream ends with its one HALT.
+"""
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from ...errors import ProgramError
+from ..targets import HOST_BYTES
+from .isa import ARRAY_OPS, KERNEL_OPS, Instruction, Opcode, Stream
+
+if TYPE_CHECKING:
+    from .decode import Matrix, MemcapProgram
+
+
+def check_streams(decoded: "MemcapProgram") -> None:
+    """Raise ProgramError at the first instruction that breaks a rule."""
+    _check_memories(decoded)
+    raised: list[int] = []
+    units = [stream.unit for stream in decoded.streams]
+    if len(set(units)) < len(units):
+        raise ProgramError(f"a controller must have one stream, came {units}")
+    for stream in decoded.streams:
+        last = stream.instructions[-1:]
+        halts = [i for i in stream.instructions if i.opcode is Opcode.HALT]
+        if len(halts) != 1 or last[0].opcode is not Opcode.HALT:
+            raise ProgramError(f"the stream of {stream.unit} must end with its one HALT")
+        _check_products(stream)
+        for i in stream.instructions:
+            try:
+                _check_instruction(decoded, stream.unit, i)
+            except ProgramError as error:
+                raise ProgramError(f"{stream.unit}: {i.opcode.name} {error.message}") from None
+            if i.opcode not in (Opcode.SYNC, Opcode.HALT):
+                raised.append(i.event)
+    if sorted(raised) != list(range(len(raised))):
+        raise ProgramError("instructions must raise the events 0, 1, 2 ... once each")
+    for stream in decoded.streams:
+        for i in stream.instructions:
+            if any(not 0 <= event < len(raised) for event in i.events):
+                raise ProgramError(f"{stream.unit}: SYNC waits for {i.events}, nobody raises that")
+
+
+def _check_memories(decoded: "MemcapProgram") -> None:
+    capacity = {"sram": decoded.target.sram.bytes, "host": HOST_BYTES}
+    for number, b in enumerate(decoded.buffers):
+        if b.end > capacity.get(b.memory, 0):
+            raise ProgramError(f"buffer {number} ({b}) must lie in one of the memories {capacity}")
+
+
+def _check_products(stream: Stream) -> None:
+    """The four instructions of a product must follow each other on the same tiles."""
+    parts = [i for i in stream.instructions if i.opcode in ARRAY_OPS]
+    if parts and (parts[0].opcode is not Opcode.DRIVE or parts[-1].opcode is not Opcode.ACCUMULATE):
+        raise ProgramError(f"{stream.unit}: a product must begin with DRIVE and end in ACCUMULATE")
+    for a, b in pairwise(parts):
+        follows = b.opcode == (Opcode.DRIVE if a.opcode is Opcode.ACCUMULATE else a.opcode + 1)
+        same = b.opcode is Opcode.DRIVE or (a.index, a.tiles) == (b.index, b.tiles)
+        if not (follows and same):
+            raise ProgramError(
+                f"{stream.unit}: {b.opcode.name} cannot follow {a.opcode.name} of other tiles"
+                if follows
+                else f"{stream.unit}: {b.opcode.name} cannot follow {a.opcode.name}"
+            )
+
+
+def _check_instruction(decoded: "MemcapProgram", unit: str, i: Instruction) -> None:
+    if not -1 <= i.node < len(decoded.names):
+        raise ProgramError(f"names node {i.node} of {len(decoded.names)}")
+    for number in (*i.ins, *i.outs):
+        if not 0 <= number < len(decoded.buffers):
+            raise ProgramError(f"names buffer {number} of {len(decoded.buffers)}")
+    if i.opcode in ARRAY_OPS:
+        if not 0 <= i.index < len(decoded.matrices):
+            raise ProgramError(f"names matrix {i.index} of {len(decoded.matrices)}")
+        _check_product(decoded.matrices[i.index], decoded, unit, i)
+    elif i.opcode in KERNEL_OPS:
+        if not 0 <= i.index < len(decoded.kernels):
+            raise ProgramError(f"names kernel {i.index} of {len(decoded.kernels)}")
+        kind = decoded.kernels[i.index].kind
+        if (kind == "host") != (i.opcode is Opcode.HOST) or not i.outs:
+            raise ProgramError(f"cannot run a {kind} kernel with {len(i.outs)} results")
+    elif i.opcode is Opcode.MOVE:
+        source, target = decoded.buffers[i.ins[0]], decoded.buffers[i.outs[0]]
+        if (source.shape, source.dtype) != (target.shape, target.dtype):
+            raise ProgramError(f"copies {source} to {target}")
+
+
+def _check_product(matrix: "Matrix", decoded: "MemcapProgram", unit: str, i: Instruction) -> None:
+    first, end = i.tiles
+    if not 0 <= first < end <= len(matrix.tiles):
+        raise ProgramError(f"uses tiles {first}..{end} of {len(matrix.tiles)}")
+    layers = matrix.layers[[first, end - 1]]
+    if any(unit != f"layer{layer}" for layer in layers):
+        raise ProgramError(f"uses tiles of layers {layers.tolist()}")
+    for number, size in [(n, matrix.shape[1]) for n in i.ins] + [
+        (n, matrix.shape[2]) for n in i.outs
+    ]:
+        shape = decoded.buffers[number].shape
+        groups = matrix.shape[0]
+        rank = 2 if groups == 1 else 3
+        if len(shape) != rank or shape[-1] != size or (groups > 1 and shape[0] != groups):
+            raise ProgramError(f"gives a matrix of {list(matrix.shape)} a buffer {list(shape)}")

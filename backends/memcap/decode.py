@@ -1,0 +1,214 @@
+"""Reads a memcap program back as plain data, and checks everything that executing relies on.
+
+    matrices.table       i64 [M, 9]  columns below; -1 where a section is not there
+    matrices.input_scale f64 [M]     NaN: found for each vector while running
+    tiles.table          i32 [T, 5]  group, row, rows, col, cols; all matrices, one after another
+    tiles.sites          i32 [T, 5]  layer, row, col, first row and column inside the array
+    tiles.routes         i32 [T, 5]  layer, row, col, hops, vias
+    tiles.adc_range      f32 [T]     converter full scale; inf: the worst case of the weights
+    weights.n, codes.n, scale.n      f32 [G, K, N], i8 [G, K, N], f32 [G, N]
+
+The rest is in ``isa``, ``tables`` and ``kernel_codec``.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import isnan
+
+import numpy as np
+
+from ...dialects.kernel import Kernel
+from ...errors import ProgramError
+from ..kernel_codec import decode_kernels
+from ..program import Program
+from ..tables import (
+    ELEMENTS,
+    BufferEntry,
+    decode_buffers,
+    decode_constants,
+    decode_names,
+    name_at,
+    section,
+    stored_type,
+)
+from ..targets import MemcapTarget
+from .check import check_streams
+from .isa import Instruction, Stream, decode_streams
+
+MATRIX_COLUMNS = (
+    "groups", "rows", "cols", "first_tile", "end_tile", "name", "weights", "codes", "scale",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Matrix:
+    """A matrix in arrays: ``shape`` (G, K, N), its rows of the tile tables, names of sections."""
+
+    name: str
+    shape: tuple[int, int, int]
+    tiles: np.ndarray
+    sites: np.ndarray
+    routes: np.ndarray
+    adc_range: np.ndarray
+    input_scale: float | None
+    weights: str | None
+    codes: str | None
+    scale: str | None
+
+    @property
+    def layers(self) -> np.ndarray:
+        """Layer of each tile, rising."""
+        return self.sites[:, 0]
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """An input or output of the model and the buffer that holds it."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    buffer: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MemcapProgram:
+    """A checked program: tables as data, sections still in ``program.tensors``."""
+
+    program: Program
+    target: MemcapTarget
+    names: list[str]
+    matrices: list[Matrix]
+    buffers: list[BufferEntry]
+    kernels: list[Kernel]
+    constants: list[tuple[int, str]]
+    streams: list[Stream]
+    inputs: list[Port]
+    outputs: list[Port]
+
+    @property
+    def events(self) -> int:
+        """How many events the streams raise; they are numbered from 0."""
+        return sum(i.event >= 0 for stream in self.streams for i in stream.instructions)
+
+    def node(self, instruction: Instruction) -> str | None:
+        """The ONNX node an instruction came from."""
+        return None if instruction.node < 0 else self.names[instruction.node]
+
+
+def decode_program(program: Program) -> MemcapProgram:
+    """Decode and check ``program``. Raises ProgramError when it is not a memcap program.
+
+    Every index lies in its table, every operand has the shape its matrix needs, every tile range
+    lies in the layer of its controller, and each event is raised once.
+    """
+    target = program.target
+    if program.machine != "memcap" or not isinstance(target, MemcapTarget):
+        raise ProgramError(f"the program must be for a memcap machine, not a {program.machine}")
+    tensors = program.tensors
+    names = decode_names(tensors)
+    buffers = decode_buffers(tensors, names)
+    decoded = MemcapProgram(
+        program=program,
+        target=target,
+        names=names,
+        matrices=_decode_matrices(tensors, names, target),
+        buffers=buffers,
+        kernels=decode_kernels(tensors),
+        constants=decode_constants(tensors, buffers),
+        streams=decode_streams(tensors, names),
+        inputs=_ports(program, "inputs", buffers),
+        outputs=_ports(program, "outputs", buffers),
+    )
+    check_streams(decoded)
+    return decoded
+
+
+def _decode_matrices(
+    tensors: Mapping[str, np.ndarray], names: Sequence[str], target: MemcapTarget
+) -> list[Matrix]:
+    table = section(tensors, "matrices.table", np.int64, (None, len(MATRIX_COLUMNS)))
+    scales = section(tensors, "matrices.input_scale", np.float64, (len(table),)).tolist()
+    tiles = section(tensors, "tiles.table", np.int32, (None, 5))
+    sites = section(tensors, "tiles.sites", np.int32, (len(tiles), 5))
+    routes = section(tensors, "tiles.routes", np.int32, (len(tiles), 5))
+    ranges = section(tensors, "tiles.adc_range", np.float32, (len(tiles),))
+    stack, array = target.stack, target.array
+    bounds = (stack.layers, stack.grid_rows, stack.grid_cols, array.rows, target.weight_cols)
+    if ((sites < 0) | (sites >= np.array(bounds))).any() or (routes < 0).any():
+        raise ProgramError("tiles.sites and tiles.routes must lie on the chip")
+    matrices = []
+    for number, row in enumerate(table.tolist()):
+        groups, rows, cols, first, end, name, weights, codes, scale = row
+        if min(groups, rows, cols) < 1 or max(groups, rows, cols) >= 1 << 31:
+            raise ProgramError(f"matrix {number} needs positive sizes, not {row[:3]}")
+        if not 0 <= first < end <= len(tiles):
+            raise ProgramError(f"matrix {number}: tiles {first}..{end} leave 0..{len(tiles)}")
+        part = slice(first, end)
+        shape = (groups, rows, cols)
+        _check_tiles(number, shape, tiles[part], sites[part], target)
+        matrices.append(
+            Matrix(
+                name_at(names, name) or f"matrix {number}",
+                shape,
+                tiles[part],
+                sites[part],
+                routes[part],
+                ranges[part],
+                None if isnan(scales[number]) else scales[number],
+                _stored(tensors, f"weights.{weights}", shape, None) if weights >= 0 else None,
+                _stored(tensors, f"codes.{codes}", shape, np.int8) if codes >= 0 else None,
+                _stored(tensors, f"scale.{scale}", (groups, cols), np.float32)
+                if scale >= 0
+                else None,
+            )
+        )
+    return matrices
+
+
+def _stored(
+    tensors: Mapping[str, np.ndarray], name: str, shape: tuple[int, ...], dtype: type | None
+) -> str:
+    """``name``, once the section is what the matrix says."""
+    found = stored_type(tensors, name) if name in tensors else None
+    if found is None or found[0] != shape or (dtype is not None and found[1] != np.dtype(dtype)):
+        raise ProgramError(f"a program must have a section {name} of shape {list(shape)}")
+    return name
+
+
+def _check_tiles(
+    number: int,
+    shape: tuple[int, int, int],
+    tiles: np.ndarray,
+    sites: np.ndarray,
+    target: MemcapTarget,
+) -> None:
+    group, row, rows, col, cols = tiles.T.astype(np.int64)
+    groups, depth, width = shape
+    inside = (
+        (group >= 0) & (group < groups) & (row >= 0) & (rows > 0) & (row + rows <= depth)
+        & (col >= 0) & (cols > 0) & (col + cols <= width)
+    )  # fmt: skip
+    if not inside.all() or int((rows * cols).sum()) != groups * depth * width:
+        raise ProgramError(f"the tiles of matrix {number} must cover {list(shape)} once")
+    array_row, array_col = sites[:, 3:].T.astype(np.int64)
+    fits = (array_row + rows <= target.array.rows) & (array_col + cols <= target.weight_cols)
+    if not fits.all():
+        raise ProgramError(f"the tiles of matrix {number} must lie inside their arrays")
+    if (np.diff(sites[:, 0]) < 0).any():
+        raise ProgramError(f"the tiles of matrix {number} must be sorted by layer")
+
+
+def _ports(program: Program, key: str, buffers: Sequence[BufferEntry]) -> list[Port]:
+    elements = {name: dtype for name, dtype, _ in ELEMENTS}
+    ports = []
+    for port in program.manifest.get(key, []):
+        number, dtype = port["buffer"], elements.get(port["dtype"])
+        shape = tuple(port["shape"])
+        if number >= len(buffers) or (buffers[number].shape, buffers[number].dtype) != (
+            shape,
+            dtype,
+        ):
+            raise ProgramError(f"{key[:-1]} {port['name']!r} must have the type of its buffer")
+        ports.append(Port(port["name"], shape, buffers[number].dtype, number))
+    return ports

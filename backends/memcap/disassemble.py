@@ -1,0 +1,196 @@
+"""Programs as text for eyes, and instruction streams back from text.
+
+    listing     = "; about" ... stream*
+    stream      = ".controller" string  line*
+    line        = sync | product | move | kernel | "halt"
+    sync        = "sync" event ("," event)*
+    product     = ("drive" | "integrate" | "convert" | "accumulate") "m"N "[" first ":" end "]"
+                  ("," "b"N)? "init"? raises
+    move        = "move" "b"N "->" "b"N raises
+    kernel      = ("vector" | "host") "k"N "(" buffers ")" "->" "(" buffers ")" raises
+    raises      = "raises" event                       event = "e"N
+
+A line may end with ``; "node"``: the ONNX node it came from, as a JSON string. Lines that begin
+with ``;`` are for eyes only.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+
+from ...errors import ProgramError
+from ..program import Program
+from ..tables import Names
+from .decode import MemcapProgram, decode_program
+from .isa import Instruction, Opcode, Stream
+
+_NODE_COLUMN = 56
+
+
+def disassemble(program: Program | MemcapProgram) -> str:
+    """The listing of a program: what its buffers, matrices and kernels are, then its streams.
+
+    Raises ProgramError when the program is malformed.
+    """
+    decoded = decode_program(program) if isinstance(program, Program) else program
+    return "\n".join(_about(decoded)) + "\n" + format_streams(decoded.streams, decoded.names)
+
+
+def format_streams(streams: Sequence[Stream], names: Sequence[str]) -> str:
+    """The streams as text; ``assemble`` reads it back."""
+    lines: list[str] = []
+    for stream in streams:
+        lines += ["", f".controller {_quote(stream.unit)}"]
+        for i in stream.instructions:
+            text = f"    {_format(i)}"
+            if i.node >= 0:
+                text = f"{text:<{_NODE_COLUMN}} ; {_quote(names[i.node])}"
+            lines.append(text)
+    return "\n".join(lines) + "\n"
+
+
+def assemble(text: str) -> tuple[list[Stream], Names]:
+    """The streams of a listing, and the names of nodes and controllers that they refer to.
+
+    Raises ProgramError, with the number of the line, for text that is no listing.
+    """
+    names = Names()
+    streams: list[tuple[str, list[Instruction]]] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        try:
+            if line.startswith(";") or not line.strip():
+                continue
+            if line.startswith(".controller "):
+                streams.append((_unquote(line.removeprefix(".controller ")), []))
+            elif not streams:
+                raise ProgramError("an instruction must follow a .controller line")
+            else:
+                streams[-1][1].append(_parse(line, names))
+        except ProgramError as error:
+            raise ProgramError(error.message, where=f"line {number}") from error
+    return [Stream(unit, tuple(instructions)) for unit, instructions in streams], names
+
+
+def _about(decoded: MemcapProgram) -> Iterator[str]:
+    manifest = decoded.program.manifest
+    yield f"; {decoded.target.name}: {_quote(str(manifest.get('model', {}).get('name', '')))}"
+    ports = {p.buffer: f"input {_quote(p.name)}" for p in decoded.inputs}
+    ports |= {p.buffer: f"output {_quote(p.name)}" for p in decoded.outputs}
+    fills = dict(decoded.constants)
+    for number, m in enumerate(decoded.matrices):
+        size = "x".join(map(str, m.shape))
+        layers = f"layers {m.layers[0]}..{m.layers[-1]}"
+        yield f"; m{number} {size}, {len(m.tiles)} tiles, {layers}, {_quote(m.name)}"
+    for number, b in enumerate(decoded.buffers):
+        notes = [f"; b{number} {b}"]
+        notes += [f"part of b{b.source}"] if b.source is not None else []
+        notes += [ports[number]] if number in ports else []
+        notes += [fills[number] or "constant"] if number in fills else []
+        notes += [f"value {_quote(b.value)}"] if b.value is not None else []
+        yield ", ".join(notes)
+    for number, kernel in enumerate(decoded.kernels):
+        yield f"; k{number} {kernel.kind} {_attributes(kernel.attrs)}".rstrip()
+
+
+def _attributes(attrs: dict[str, object]) -> str:
+    shown = []
+    for name, value in attrs.items():
+        if isinstance(value, bytes):
+            value = f"{len(value)} bytes"
+        elif hasattr(value, "ops"):
+            value = " ".join(op.name for op in value.ops)
+        elif isinstance(value, tuple):
+            value = list(value)
+        shown.append(f"{name} = {value}")
+    return ", ".join(shown)
+
+
+def _format(i: Instruction) -> str:
+    raises = f"raises e{i.event}"
+    name = i.opcode.name.lower()
+    match i.opcode:
+        case Opcode.SYNC:
+            return f"sync {', '.join(f'e{event}' for event in i.events)}".rstrip()
+        case Opcode.HALT:
+            return "halt"
+        case Opcode.MOVE:
+            return f"move b{i.ins[0]} -> b{i.outs[0]} {raises}"
+        case Opcode.VECTOR | Opcode.HOST:
+            return f"{name} k{i.index} ({_buffers(i.ins)}) -> ({_buffers(i.outs)}) {raises}"
+    buffers = "".join(f", b{b}" for b in (*i.ins, *i.outs))
+    init = " init" if i.init else ""
+    return f"{name} m{i.index}[{i.tiles[0]}:{i.tiles[1]}]{buffers}{init} {raises}"
+
+
+def _buffers(numbers: Sequence[int]) -> str:
+    return ", ".join(f"b{number}" for number in numbers)
+
+
+_N = "([0-9]{1,10})"
+_TILES = rf"m{_N}\[{_N}:{_N}\]"
+_PRODUCT = re.compile(
+    rf"(drive|integrate|convert|accumulate) {_TILES}(?:, b{_N})?( init)? raises e{_N}"
+)
+_MOVE = re.compile(rf"move b{_N} -> b{_N} raises e{_N}")
+_KERNEL = re.compile(rf"(vector|host) k{_N} \(([^()]*)\) -> \(([^()]*)\) raises e{_N}")
+_SYNC = re.compile(r"sync((?: e[0-9]+,)* e[0-9]+)?")
+
+
+def _parse(line: str, names: Names) -> Instruction:
+    text, comment, quoted = line.strip().partition(" ; ")
+    node = names.index(_unquote(quoted)) if comment else -1
+    text = text.rstrip()
+    if text == "halt":
+        return Instruction(Opcode.HALT, node=node)
+    if found := _SYNC.fullmatch(text):
+        return Instruction(Opcode.SYNC, node=node, events=_numbers(found[1] or "", "e"))
+    if found := _MOVE.fullmatch(text):
+        source, target, event = map(int, found.groups())
+        return Instruction(Opcode.MOVE, event, node, ins=(source,), outs=(target,))
+    if found := _KERNEL.fullmatch(text):
+        ins, outs = _numbers(found[3], "b"), _numbers(found[4], "b")
+        opcode = Opcode[found[1].upper()]
+        return Instruction(opcode, int(found[5]), node, index=int(found[2]), ins=ins, outs=outs)
+    if found := _PRODUCT.fullmatch(text):
+        return _parse_product(found, node)
+    raise ProgramError(f"an instruction must follow the grammar of listings, not {text!r}")
+
+
+def _parse_product(found: re.Match[str], node: int) -> Instruction:
+    opcode, buffer = Opcode[found[1].upper()], found[5]
+    if (buffer is not None) != (opcode in (Opcode.DRIVE, Opcode.ACCUMULATE)):
+        raise ProgramError(f"{found[1]} must {'name no' if buffer else 'name a'} buffer")
+    if found[6] and opcode is not Opcode.ACCUMULATE:
+        raise ProgramError(f"{found[1]} cannot have init")
+    buffers = (int(buffer),) if buffer is not None else ()
+    return Instruction(
+        opcode,
+        int(found[7]),
+        node,
+        found[6] is not None,
+        index=int(found[2]),
+        tiles=(int(found[3]), int(found[4])),
+        ins=buffers if opcode is Opcode.DRIVE else (),
+        outs=buffers if opcode is Opcode.ACCUMULATE else (),
+    )
+
+
+def _numbers(text: str, letter: str) -> tuple[int, ...]:
+    words = [word.strip() for word in text.split(",")] if text.strip() else []
+    if not all(re.fullmatch(letter + _N, word) for word in words):
+        raise ProgramError(f"operands must read {letter}0, {letter}1 ..., not {text.strip()!r}")
+    return tuple(int(word[1:]) for word in words)
+
+
+def _quote(text: str) -> str:
+    return json.dumps(text)
+
+
+def _unquote(text: str) -> str:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, str):
+        raise ProgramError(f"a name must be a JSON string, not {text.strip()!r}")
+    return value

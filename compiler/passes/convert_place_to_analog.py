@@ -1,0 +1,225 @@
+"""Turn placed slots into the instruction streams of the chip's controllers
+
+    place.program, place.route -> analog.program              tiles sorted by layer
+    place.mvm    -> in each layer: drive, integrate, convert, accumulate
+    place.stage  -> analog.vector or analog.host              place.move -> analog.move
+
+Streams (``layerN``, ``vector``, ``dma``, ``host``) keep the order of the slots; ``analog.sync`` is
+written only where another stream must have finished first: bytes read after they were written,
+bytes written after others are done with them, and stacks with too many layers at work.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from xdsl.context import Context
+from xdsl.dialects import func
+from xdsl.dialects.builtin import (
+    DenseArrayBase,
+    DenseIntOrFPElementsAttr,
+    IntegerAttr,
+    ModuleOp,
+    StringAttr,
+    UnitAttr,
+    i64,
+)
+from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
+from xdsl.passes import ModulePass
+from xdsl.rewriter import InsertPoint, Rewriter
+
+from ...dialects import analog, place
+from ...dialects.attributes import table_attr, table_of
+from ...errors import IRError
+from ..placement.hazards import HazardTracker, Range
+from ..placement.issue import EventOrder, StackGuard
+
+_DIGITAL = ("vector", "dma", "host")
+
+
+@dataclass(frozen=True)
+class ConvertPlaceToAnalog(ModulePass):
+    """Rewrites every function of a module placed on a memcap machine."""
+
+    name = "convert-place-to-analog"
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        machines = [m for m in op.ops if isinstance(m, place.MachineOp)]
+        if len(machines) != 1 or machines[0].machine.data != "memcap":
+            raise IRError(
+                "convert-place-to-analog needs one place.machine of kind memcap",
+                help="run place-tiles and convert-tile-to-place for a memcap target first",
+            )
+        for function in [f for f in op.ops if isinstance(f, func.FuncOp)]:
+            if not function.is_declaration:
+                _convert(function.body.block, machines[0])
+
+
+@dataclass(frozen=True, slots=True)
+class _Matrix:
+    """A programmed matrix: its handle, and (layer, first tile, end, stacks) of each layer."""
+
+    handle: SSAValue
+    layers: tuple[tuple[int, int, int, np.ndarray], ...]
+
+
+def _convert(block: Block, machine: place.MachineOp) -> None:
+    routes = {op.crossbar: op.table for op in block.ops if isinstance(op, place.RouteOp)}
+    programs = [op for op in block.ops if isinstance(op, place.ProgramOp)]
+    slots = [op for op in block.ops if isinstance(op, (place.MvmOp, place.StageOp, place.MoveOp))]
+    slots.sort(key=lambda op: op.slot.value.data)
+    columns = machine.grid.get_values()[2]
+    matrices: dict[SSAValue, _Matrix] = {
+        op.result: _program(op, number, routes.get(op.result), columns)
+        for number, op in enumerate(programs)
+    }
+    issuer = _Issuer(machine, matrices)
+    for slot in slots:
+        issuer.slot(slot)
+    end = InsertPoint.before(block.last_op)  # type: ignore[arg-type]
+    Rewriter.insert_op(issuer.controllers(), end)
+    dead: list[Operation] = [op for op in block.ops if isinstance(op, place.RouteOp)]
+    for op in [*slots, *dead, *programs]:
+        op.detach()
+        op.erase()
+
+
+def _program(
+    op: place.ProgramOp, number: int, route: DenseIntOrFPElementsAttr | None, columns: int
+) -> _Matrix:
+    """Insert the analog program before ``op``; its tables are permuted together."""
+    if op.sites is None or route is None:
+        raise IRError(
+            f"matrix {op.weight.data} needs sites and a place.route",
+            help="run place-tiles and convert-tile-to-place first",
+        )
+    sites = table_of(op.sites)
+    order = np.argsort(sites[:, 0], kind="stable")
+    properties = {k: v for k, v in op.properties.items() if k != "device"}
+    properties["matrix"] = IntegerAttr(number, 64)
+    tables = {"tiles": op.tiles, "sites": op.sites, "routes": route}
+    if op.adc_range is not None:
+        tables["adc_range"] = op.adc_range
+    properties |= {name: table_attr(table_of(table)[order]) for name, table in tables.items()}
+    new = analog.ProgramOp.create(properties=properties, result_types=[op.result.type])
+    new.location = op.location
+    Rewriter.insert_op(new, InsertPoint.before(op))
+    sites = sites[order]
+    cuts = [0, *(np.flatnonzero(np.diff(sites[:, 0])) + 1).tolist(), len(sites)]
+    layers = []
+    for first, end in pairwise(cuts):
+        stacks = np.unique(sites[first:end, 1].astype(np.int64) * columns + sites[first:end, 2])
+        layers.append((int(sites[first, 0]), first, end, stacks))
+    return _Matrix(new.result, tuple(layers))
+
+
+class _Issuer:
+    """Writes the instructions of slots in program order into their streams."""
+
+    def __init__(self, machine: place.MachineOp, matrices: Mapping[SSAValue, _Matrix]) -> None:
+        layers, rows, columns = machine.grid.get_values()
+        active = machine.active.value.data if machine.active is not None else layers
+        self.units = [*(f"layer{i}" for i in range(layers)), *_DIGITAL]
+        self.streams: list[list[Operation]] = [[] for _ in self.units]
+        self.order = EventOrder(len(self.units))
+        self.guard = StackGuard(rows * columns, layers, active)
+        self.hazards = HazardTracker()
+        self.matrices = matrices
+
+    def controllers(self) -> list[Operation]:
+        """A controller for every stream that has instructions."""
+        return [
+            analog.ControllerOp.create(
+                properties={"unit": StringAttr(unit)}, regions=[Region(Block(ops))]
+            )
+            for unit, ops in zip(self.units, self.streams, strict=True)
+            if ops
+        ]
+
+    def slot(self, op: place.MvmOp | place.StageOp | place.MoveOp) -> None:
+        match op:
+            case place.MvmOp():
+                self._product(op)
+            case place.MoveOp():
+                self._digital(op, "dma", [op.source], [op.target])
+            case _:
+                self._digital(op, op.unit.data, op.ins, op.outs)
+
+    def _issue(
+        self,
+        stream: int,
+        waits: set[int],
+        cls: type[Operation],
+        operands: Sequence[SSAValue],
+        properties: Mapping[str, Attribute],
+        origin: Operation,
+        regions: Sequence[Region] = (),
+    ) -> None:
+        """Append an instruction, after a sync where it must wait for other streams."""
+        needed = self.order.waits(stream, waits)
+        if needed:
+            events = DenseArrayBase.from_list(i64, needed)
+            self._append(stream, analog.SyncOp.create(properties={"events": events}), origin)
+        event = {"event": IntegerAttr(self.order.issue(stream), 64)}
+        new = cls.create(operands=operands, properties={**properties, **event}, regions=regions)
+        self._append(stream, new, origin)
+
+    def _append(self, stream: int, op: Operation, origin: Operation) -> None:
+        op.location = origin.location
+        self.streams[stream].append(op)
+
+    def _product(self, op: place.MvmOp) -> None:
+        matrix = self.matrices[op.crossbar]
+        first: int | None = None
+        for layer, begin, end, stacks in matrix.layers:
+            tiles = {"tiles": DenseArrayBase.from_list(i64, [begin, end])}
+            handle = matrix.handle
+            driven = self.order.events
+            waits = self.hazards.read([_range(op.x)], driven) | self.guard.enter(stacks, layer)
+            self._issue(layer, waits, analog.DriveOp, [handle, op.x], tiles, op)
+            self._issue(layer, set(), analog.IntegrateOp, [handle], tiles, op)
+            self.guard.leave(layer, self.order.events)
+            self._issue(layer, set(), analog.ConvertOp, [handle], tiles, op)
+            properties: dict[str, Attribute] = {**tiles, **_node(op)}
+            done = self.order.events
+            if first is None:
+                first = done
+                waits = self.hazards.write([_range(op.y)], done)
+                properties["init"] = UnitAttr()
+            else:
+                waits = {first}
+                self.hazards.also_wrote([_range(op.y)], done)
+            self._issue(layer, waits, analog.AccumulateOp, [handle, op.y], properties, op)
+
+    def _digital(
+        self,
+        op: place.StageOp | place.MoveOp,
+        unit: str,
+        reads: Sequence[SSAValue],
+        writes: Sequence[SSAValue],
+    ) -> None:
+        if unit not in _DIGITAL:
+            raise IRError(f"a stage must run on one of {_DIGITAL}, not {unit}")
+        event = self.order.events
+        waits = self.hazards.read([_range(v) for v in reads], event)
+        waits |= self.hazards.write([_range(v) for v in writes], event)
+        cls = {"dma": analog.MoveOp, "vector": analog.VectorOp, "host": analog.HostOp}[unit]
+        properties, regions = _node(op), []
+        if isinstance(op, place.StageOp):
+            properties |= place.segment_sizes(len(reads), len(writes))
+            regions = [op.detach_region(op.body)]
+        stream = self.units.index(unit)
+        self._issue(stream, waits, cls, [*reads, *writes], properties, op, regions)
+
+
+def _range(value: SSAValue) -> Range:
+    """The bytes of a buffer."""
+    root, offset = place.root_of(value)
+    assert isinstance(value.type, place.BufferType)
+    start = root.offset.value.data + offset
+    return root.memory.data, start, start + value.type.nbytes
+
+
+def _node(op: place.MvmOp | place.StageOp | place.MoveOp) -> dict[str, Attribute]:
+    return {"node": op.node} if op.node is not None else {}

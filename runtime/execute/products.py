@@ -1,0 +1,112 @@
+"""The matrices of a program on their arrays: partial sums of tile ranges, and input statistics."""
+
+import numpy as np
+
+from ...backends.memcap.decode import Matrix, MemcapProgram
+from ...errors import ProgramError
+from .crossbar import Mode as ArrayMode
+from .crossbar import PreparedMatrix, prepare_matrix, run_exact, run_matrix
+
+Tiles = tuple[int, int]
+
+
+class Products:
+    """Products of a program's matrices in one mode; arrays are prepared when first used."""
+
+    def __init__(self, program: MemcapProgram, mode: str, seed: int) -> None:
+        if mode not in ("exact", "quantized", "noisy"):
+            raise ProgramError(f"mode must be exact, quantized or noisy, came {mode!r}")
+        self.program, self.mode, self.seed = program, mode, seed
+        self._weights: dict[int, np.ndarray] = {}
+        self._prepared: dict[tuple[int, Tiles], PreparedMatrix] = {}
+        self._squares: dict[int, float] = {}
+        self._counts: dict[int, int] = {}
+        for matrix in program.matrices:
+            _check_stored(matrix, mode)
+
+    @property
+    def mean_squares(self) -> dict[int, float]:
+        """By matrix, the mean square of all its inputs so far over their full scale."""
+        return {m: self._squares[m] / n for m, n in self._counts.items() if n}
+
+    def count(self, number: int, tiles: Tiles, x: np.ndarray) -> None:
+        """Take the input of a product into the statistics (once, at its first tiles)."""
+        if tiles[0] or not x.size:
+            return
+        wide = x.astype(np.float32, copy=False)
+        scale = self.program.matrices[number].input_scale
+        if scale is None:
+            square = np.einsum("...k,...k->...", wide, wide, dtype=np.float64)
+            top = np.maximum(wide.max(axis=-1), -wide.min(axis=-1)).astype(np.float64)
+            total = np.divide(square, top * top, out=np.zeros_like(square), where=top > 0).sum()
+        else:
+            unit = np.clip(wide / np.float32(scale or 1.0), -1, 1)
+            total = np.square(unit).sum(dtype=np.float64)
+        self._squares[number] = self._squares.get(number, 0.0) + float(total)
+        self._counts[number] = self._counts.get(number, 0) + x.size
+
+    def run(self, number: int, tiles: Tiles, x: np.ndarray, stream: int) -> np.ndarray:
+        """The part of ``x @ matrix`` that ``tiles`` compute, in the type of the mode's arithmetic.
+
+        ``stream`` names this use of the arrays among all reads, for the noise.
+        """
+        matrix = self.program.matrices[number]
+        lead = x.shape[:-1]
+        rows = x if matrix.shape[0] > 1 else x[None]
+        if self.mode == "exact":
+            y = self._exact(number, tiles, rows)
+        else:
+            prepared = self._prepare(number, tiles)
+            wide = np.ascontiguousarray(rows, np.float32)
+            y = run_matrix(prepared, wide, matrix.input_scale, stream)
+        return y.reshape(*lead, matrix.shape[2])
+
+    def _exact(self, number: int, tiles: Tiles, x: np.ndarray) -> np.ndarray:
+        matrix = self.program.matrices[number]
+        if number not in self._weights:
+            assert matrix.weights is not None
+            weights = self.program.program.tensors[matrix.weights]
+            wide = np.float64 if weights.dtype == np.float64 else np.float32
+            self._weights[number] = np.ascontiguousarray(weights, wide)
+        weights = self._weights[number]
+        table = matrix.tiles[slice(*tiles)]
+        if weights.dtype == np.float32:
+            return run_exact(weights, table, np.ascontiguousarray(x, np.float32))
+        out = np.zeros((*x.shape[:2], matrix.shape[2]))
+        for group, row, rows, col, cols in table.tolist():
+            block = weights[group, row : row + rows, col : col + cols]
+            out[group, :, col : col + cols] += x[group, :, row : row + rows] @ block
+        return out
+
+    def _prepare(self, number: int, tiles: Tiles) -> PreparedMatrix:
+        key = (number, tiles)
+        if key not in self._prepared:
+            matrix, tensors = self.program.matrices[number], self.program.program.tensors
+            assert matrix.codes is not None
+            assert matrix.scale is not None
+            part = slice(*tiles)
+            worst = np.finfo(np.float32).max
+            codes, scale = tensors[matrix.codes], tensors[matrix.scale]
+            sites, ranges = matrix.sites[part], np.minimum(matrix.adc_range[part], worst)
+            mode: ArrayMode = "noisy" if self.mode == "noisy" else "quantized"
+            table, target = matrix.tiles[part], self.program.target
+            self._prepared[key] = prepare_matrix(
+                codes, scale, table, sites, target, mode, self.seed, ranges, partial=True
+            )
+        return self._prepared[key]
+
+
+def _check_stored(matrix: Matrix, mode: str) -> None:
+    if mode == "exact":
+        if matrix.weights is None:
+            raise ProgramError(
+                "exact mode needs the weights, which this program does not hold",
+                where=matrix.name,
+                help="compile without --no-weights, or simulate in quantized mode",
+            )
+    elif matrix.codes is None or matrix.scale is None:
+        raise ProgramError(
+            f"{mode} mode needs weight codes, which this program does not hold",
+            where=matrix.name,
+            help="compile without --no-weights",
+        )

@@ -1,0 +1,186 @@
+"""Instruction records and listings."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from semc.backends.memcap.disassemble import assemble, disassemble, format_streams
+from semc.backends.memcap.isa import (
+    RECORD,
+    Instruction,
+    Opcode,
+    Stream,
+    decode_streams,
+    encode_streams,
+)
+from semc.backends.tables import Names, decode_names
+from semc.errors import ProgramError
+
+from .memcap_programs import CHAIN, chain_weights, compiled
+
+STREAMS = [
+    Stream(
+        "layer0",
+        (
+            Instruction(Opcode.SYNC, events=(3, 4)),
+            Instruction(Opcode.DRIVE, 0, 0, index=2, tiles=(1, 5), ins=(7,)),
+            Instruction(Opcode.INTEGRATE, 1, 0, index=2, tiles=(1, 5)),
+            Instruction(Opcode.CONVERT, 2, 0, index=2, tiles=(1, 5)),
+            Instruction(Opcode.ACCUMULATE, 5, 0, True, 2, (1, 5), outs=(8,)),
+            Instruction(Opcode.HALT),
+        ),
+    ),
+    Stream(
+        "vector",
+        (
+            Instruction(Opcode.MOVE, 3, ins=(1,), outs=(2,)),
+            Instruction(Opcode.VECTOR, 4, 1, index=9, ins=(1, 2, 2), outs=(3,)),
+            Instruction(Opcode.HOST, 6, 1, index=10, ins=(), outs=(4, 5)),
+            Instruction(Opcode.HALT),
+        ),
+    ),
+    Stream("dma", ()),
+]
+NODES = ['conv/"quoted" ; 1', "soft\nmax é"]
+
+
+def packed() -> tuple[dict[str, np.ndarray], list[str]]:
+    names = Names()
+    for node in NODES:
+        names.index(node)
+    sections = encode_streams(STREAMS, names)
+    return sections, decode_names(names.encode())
+
+
+def test_records_are_32_bytes() -> None:
+    assert RECORD.itemsize == 32
+    sections, _ = packed()
+    assert sections["isa.instructions"].shape == (10, 32)
+
+
+def test_streams_round_trip() -> None:
+    sections, names = packed()
+    assert decode_streams(sections, names) == STREAMS
+    assert names[:2] == NODES
+
+
+def test_streams_come_back_from_text() -> None:
+    _, names = packed()
+    text = format_streams(STREAMS, names)
+    streams, found = assemble(text)
+    assert format_streams(streams, found.in_order()) == text
+    again = decode_streams(encode_streams(streams, found), found.in_order())
+    assert format_streams(again, found.in_order()) == text
+    plain = [replace(i, node=-1) for s in streams for i in s.instructions]
+    assert plain == [replace(i, node=-1) for s in STREAMS for i in s.instructions]
+
+
+def test_the_text_is_what_the_manual_says() -> None:
+    _, names = packed()
+    lines = [line.strip() for line in format_streams(STREAMS, names).splitlines()]
+    assert lines[1] == '.controller "layer0"'
+    assert lines[2] == "sync e3, e4"
+    assert lines[3].startswith("drive m2[1:5], b7 raises e0")
+    assert lines[3].endswith(r'; "conv/\"quoted\" ; 1"')
+    assert lines[6].startswith("accumulate m2[1:5], b8 init raises e5")
+    assert lines[11].startswith("vector k9 (b1, b2, b2) -> (b3) raises e4")
+    assert lines[12].startswith("host k10 () -> (b4, b5) raises e6")
+
+
+def test_a_program_lists_its_tables_and_nodes() -> None:
+    program = compiled(CHAIN, chain_weights())
+    text = disassemble(program)
+    assert '; m0 2x8x8, 2 tiles, layers 0..1, "a"' in text
+    assert 'output "output0"' in text
+    assert "part of b" in text
+    assert 'value "four"' in text
+    streams, names = assemble(text)
+    assert text.endswith(format_streams(streams, names.in_order()))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "jump e3", "sync 3", "sync e3,", "drive m0[0:1] raises e0", "convert m0[0:1], b3 raises e0",
+        "drive m0[0:1], b2 init raises e0", "move b0 -> b1", "vector k0 (b0 b1) -> (b2) raises e1",
+        "drive m0[0:99999999999], b0 raises e0", "halt ; unquoted",
+        "vector k0 (e0) -> (b2) raises e1",
+    ],
+)  # fmt: skip
+def test_other_text_is_refused_with_its_line(line: str) -> None:
+    with pytest.raises(ProgramError) as caught:
+        assemble(f'.controller "dma"\n    {line}\n')
+    assert caught.value.where == "line 2"
+
+
+def test_instructions_need_a_controller() -> None:
+    with pytest.raises(ProgramError, match=r"must follow a \.controller"):
+        assemble("halt\n")
+    with pytest.raises(ProgramError, match="JSON string"):
+        assemble(".controller dma\n")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "reason"),
+    [
+        ("opcode", 0, "no operation"),
+        ("opcode", 77, "no operation"),
+        ("flags", 1, "unused fields"),
+        ("flags", 2, "unused fields"),
+        ("reserved", 1, "unused fields"),
+        ("e", 1, "unused fields"),
+        ("event", -1, "cannot raise event -1"),
+    ],
+)
+def test_malformed_records_are_refused(field: str, value: int, reason: str) -> None:
+    sections, names = packed()
+    raw = sections["isa.instructions"].copy()
+    raw.view(RECORD).reshape(-1)[1][field] = value
+    with pytest.raises(ProgramError, match=reason):
+        decode_streams({**sections, "isa.instructions": raw}, names)
+
+
+def test_operands_must_lie_in_their_pool() -> None:
+    sections, names = packed()
+    short = {**sections, "isa.operands": sections["isa.operands"][:1]}
+    with pytest.raises(ProgramError, match=r"isa\.operands"):
+        decode_streams(short, names)
+
+
+@pytest.mark.parametrize("table", [[[2, 0, 5]], [[2, 1, 10]], [[9, 0, 10]], [[-1, 0, 10]], []])
+def test_streams_must_cut_the_instructions(table: list[list[int]]) -> None:
+    sections, names = packed()
+    changed = np.array(table, np.int64).reshape(-1, 3)
+    with pytest.raises(ProgramError):
+        decode_streams({**sections, "isa.streams": changed}, names)
+
+
+def test_a_field_must_fit() -> None:
+    wide = Stream("dma", (Instruction(Opcode.MOVE, 2**40, ins=(0,), outs=(1,)),))
+    with pytest.raises(ProgramError, match="must fit its width"):
+        encode_streams([wide], Names())
+
+
+def test_the_manual_lists_the_operations_and_sections(repository: Path) -> None:
+    manual = (repository / "docs" / "isa.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| (\d) \| ([A-Z]+) \|", manual, re.MULTILINE) == [
+        (str(int(op)), op.name) for op in Opcode
+    ]
+    page = (repository / "docs" / "program-file.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^\| `([a-z_.]+)` \|", page, re.MULTILINE))
+    program = compiled(CHAIN, chain_weights())
+    assert {re.sub(r"\.\d+$", ".n", name) for name in program.tensors} <= listed
+
+
+def test_the_manual_shows_a_listing_that_assembles(repository: Path) -> None:
+    manual = (repository / "docs" / "isa.md").read_text(encoding="utf-8")
+    (listing,) = re.findall(r"```\n(.*?)```", manual, re.DOTALL)
+    streams, names = assemble(listing)
+    assert [s.unit for s in streams] == ["layer1", "vector", "dma"]
+    printed = format_streams(streams, names.in_order())
+    assert [x.split() for x in printed.splitlines() if x] == [
+        x.split() for x in listing.splitlines() if x
+    ]
