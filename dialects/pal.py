@@ -1,69 +1,68 @@
 """The ``pal`` level: tensors in the OpenPAL number format, and the schedule of a mesh.
 
-    num      = !pal.num<"pal8">                    element type: codes of one OpenPAL format
-    blocks   = #pal.blocks<axis>                   tensor encoding: the axis cut into blocks
-    packed   = tensor<DIMS x num, blocks>
+    num      ::= `!pal.num` `<` format `>`             element type: codes of one OpenPAL format
+    blocks   ::= `#pal.blocks` `<` axis `>`            tensor encoding: the axis cut into blocks
+    packed   ::= `tensor` `<` dims `x` num `,` blocks `>`
 
-    encode   = pal.encode %x (search N)? : tensor -> packed         search 0: ceiling scale
-    decode   = pal.decode %x : packed -> tensor
-    matmul   = pal.matmul (exact)? %a, %b : packed, packed -> tensor of f32
+    op ::= `pal.encode` x (`search` n)? `:` tensor `->` packed       search 0: ceiling scale
+         | `pal.decode` x `:` packed `->` tensor
+         | `pal.matmul` `exact`? a `,` b `:` packed `,` packed `->` tensor of f32
+         | `pal.weight` weight `in` memory `at` offset `format` format `:` buffer
+         | `pal.task` device `format` format when `(` buffers `)` `->` `(` buffers `)` region
+         | `pal.transfer` buffer `->` buffer `bytes` n when
+    when ::= `slot` n (`after` `[` slots `]`)? `start` ps `finish` ps
 
-    machine  = pal.machine "TARGET" devices ["NAME", ...]
-    task     = pal.task "NODE" on "DEVICE" in "FORMAT" from T to T (%arg = %x : type, ...)
-               -> (type, ...) { ops; pal.yield %y, ... : type, ... }
-    transfer = pal.transfer %x from "DEVICE" to "DEVICE" bytes N start T finish T : type
+Machine and buffers are those of ``place``; each memory belongs to one device. Slots are numbered
+in program order; ``after`` names those that must have finished first, because bytes are shared, and
+times are integers of picoseconds since the start of the inference. A task's region sees only the
+buffers it reads. In ``quantized`` execution ``pal`` ops say themselves what is rounded; a ``tile``
+op's floating-point operands and results are rounded to the task's format, or to pal16, the wide
+companion, where that is a PAL format. A sample:
 
-Times T are integers of picoseconds since the start of the inference. A task sees only its block
-arguments. A value lives where it was made: on the device of its task, or where a transfer took
-it; values of no task (inputs, constants) are everywhere. A sample:
-
-    pal.machine "mesh-small" devices ["cpu0", "spu0"]
-    %y = pal.task "fc" on "spu0" in "pal8" from 0 to 900 (%a = %x : tensor<4x8xf32>)
-        -> (tensor<4x8xf32>) {
-      %r = arith.addf %a, %a : tensor<4x8xf32>
-      pal.yield %r : tensor<4x8xf32>
+    %w = pal.weight <"fc"> in "spu0" at 64 format "pal4"
+        : !place.buffer<tensor<8x2x!pal.num<"pal4">, #pal.blocks<0>>>
+    %x = place.buffer "spu0" at 128 : !place.buffer<tensor<4x8xf32>>
+    %y = place.buffer "spu0" at 0 : !place.buffer<tensor<4x2xf32>>
+    pal.task "spu0" format "pal8" slot 0 start 0 finish 900 (%x, %w) -> (%y)
+        : (!place.buffer<tensor<4x8xf32>>,
+           !place.buffer<tensor<8x2x!pal.num<"pal4">, #pal.blocks<0>>>)
+        -> (!place.buffer<tensor<4x2xf32>>) {
+    ^bb0(%a : tensor<4x8xf32>, %b : tensor<8x2x!pal.num<"pal4">, #pal.blocks<0>>):
+      %c = pal.encode %a search 0 : tensor<4x8xf32> -> tensor<4x8x!pal.num<"pal8">, #pal.blocks<1>>
+      %d = pal.matmul %c, %b : tensor<4x8x!pal.num<"pal8">, #pal.blocks<1>>,
+          tensor<8x2x!pal.num<"pal4">, #pal.blocks<0>> -> tensor<4x2xf32>
+      place.yield %d : tensor<4x2xf32>
     }
-    %z = pal.transfer %y from "spu0" to "cpu0" bytes 128 start 900 finish 1000 : tensor<4x8xf32>
+    %z = place.buffer "cpu0" at 0 : !place.buffer<tensor<4x2xf32>>
+    pal.transfer %y -> %z bytes 32 slot 1 after [0] start 900 finish 1000
+        : !place.buffer<tensor<4x2xf32>> -> !place.buffer<tensor<4x2xf32>>
 """
 
-from collections.abc import Iterable, Sequence
-from typing import ClassVar
+from collections.abc import Sequence
 
 from xdsl.dialects.builtin import (
-    I64,
-    ArrayAttr,
+    DenseArrayBase,
     IntegerAttr,
+    ModuleOp,
     StringAttr,
-    TensorType,
     i64,
 )
-from xdsl.dialects.utils import AbstractYieldOperation
-from xdsl.ir import (
-    Attribute,
-    Dialect,
-    Operation,
-    Region,
-    SSAValue,
-)
+from xdsl.ir import Attribute, Dialect, Operation, SSAValue
 from xdsl.irdl import (
     IRDLOperation,
-    VarConstraint,
-    base,
     irdl_op_definition,
-    lazy_traits_def,
     operand_def,
+    opt_prop_def,
     prop_def,
-    region_def,
     result_def,
     traits_def,
-    var_operand_def,
-    var_result_def,
 )
 from xdsl.parser import Parser
 from xdsl.printer import Printer
-from xdsl.traits import HasParent, IsolatedFromAbove, IsTerminator, Pure, RecursiveMemoryEffect
+from xdsl.traits import IsolatedFromAbove
 from xdsl.utils.exceptions import VerifyException
 
+from .attributes import WeightAttr
 from .pal_numbers import (
     PAL_BLOCKS,
     BlocksAttr,
@@ -76,6 +75,8 @@ from .pal_numbers import (
     packed_type,
     product_shape,
 )
+from .place import BufferType, MachineOp, RegionSlot, YieldOp, root_of
+from .tile import OPS as TILE_OPS
 
 __all__ = [
     "PAL_BLOCKS",
@@ -83,283 +84,213 @@ __all__ = [
     "BlocksAttr",
     "DecodeOp",
     "EncodeOp",
-    "MachineOp",
     "MatmulOp",
     "NumType",
     "Pal",
     "TaskOp",
     "TransferOp",
-    "YieldOp",
+    "WeightOp",
     "block_axis",
     "is_packed",
+    "memory_of",
     "packed_type",
     "product_shape",
 ]
 
-#: The formats a task can compute in.
+#: The formats a device can compute in.
 TASK_FORMATS = (*PAL_BLOCKS, "fp32", "bf16", "fp16")
 
-_TENSOR = base(TensorType[Attribute])
+_REGION_OPS: tuple[type[Operation], ...] = (
+    *TILE_OPS.values(),
+    EncodeOp,
+    DecodeOp,
+    MatmulOp,
+    YieldOp,
+)
 
 
 @irdl_op_definition
-class MachineOp(IRDLOperation):
-    """The mesh that the schedule is for: its target's name and its devices, in target order."""
+class WeightOp(IRDLOperation):
+    """A stationary operand [.., K, N] in a device's memory, in its weight format.
 
-    name = "pal.machine"
+    A PAL format is a packed tensor with blocks along K; a float format keeps the element type of
+    the tensor, whose values are rounded to it.
+    """
 
-    target = prop_def(StringAttr)
-    devices = prop_def(ArrayAttr[StringAttr])
-
-    assembly_format = "$target `devices` $devices attr-dict"
-
-    def __init__(self, target: str, devices: Iterable[str]) -> None:
-        super().__init__(
-            properties={
-                "target": StringAttr(target),
-                "devices": ArrayAttr(StringAttr(d) for d in devices),
-            }
-        )
+    name = "pal.weight"
+    weight = prop_def(WeightAttr)
+    memory = prop_def(StringAttr)
+    offset = prop_def(IntegerAttr.constr(i64))
+    format = prop_def(StringAttr)
+    result = result_def(BufferType)
+    assembly_format = (
+        "$weight `in` $memory `at` $offset `format` $format attr-dict `:` type($result)"
+    )
 
     def verify_(self) -> None:
-        names = [d.data for d in self.devices]
-        if not names or len(set(names)) < len(names):
-            raise VerifyException(f"a machine needs devices of different names, not {names}")
-        parent = self.parent_op()
-        for op in parent.walk() if parent is not None else ():
-            if isinstance(op, TaskOp):
-                used = [op.device.data]
-            elif isinstance(op, TransferOp):
-                used = [op.source.data, op.destination.data]
-            else:
-                continue
-            if unknown := sorted(set(used) - set(names)):
-                raise VerifyException(
-                    f"{op.name} uses device {unknown[0]!r}, which is none of {', '.join(names)}"
-                )
+        _verify_format(self, self.format.data)
+        if self.offset.value.data < 0:
+            raise VerifyException(f"pal.weight: offset must be >= 0, got {self.offset.value.data}")
+        assert isinstance(self.result.type, BufferType)
+        tensor = self.result.type.tensor
+        if len(tensor.get_shape()) < 2:
+            raise VerifyException(f"pal.weight holds a matrix [.., K, N], not {tensor}")
+        held = tensor.element_type.format.data if isinstance(tensor.element_type, NumType) else None
+        wanted = self.format.data if self.format.data in PAL_BLOCKS else None
+        if held != wanted:
+            raise VerifyException(
+                f"pal.weight: format {self.format.data} cannot be held as {tensor}"
+            )
+        if held is not None and block_axis(tensor) != len(tensor.get_shape()) - 2:
+            raise VerifyException(f"pal.weight: blocks must run along K, not as in {tensor}")
+
+
+def memory_of(buffer: SSAValue) -> str:
+    """The memory that holds a buffer or a stationary operand."""
+    if isinstance(buffer.owner, WeightOp):
+        return buffer.owner.memory.data
+    return root_of(buffer)[0].memory.data
 
 
 @irdl_op_definition
-class YieldOp(AbstractYieldOperation[Attribute]):
-    """Ends a task: what it hands out."""
-
-    name = "pal.yield"
-
-    traits = lazy_traits_def(lambda: (IsTerminator(), Pure(), HasParent(TaskOp)))
-
-
-@irdl_op_definition
-class TaskOp(IRDLOperation):
-    """Work of one ONNX node on one device, in one number format, at a time (picoseconds)."""
+class TaskOp(RegionSlot):
+    """Work of one slot on one device, in one number format, at a time."""
 
     name = "pal.task"
-
-    node = prop_def(StringAttr)
     device = prop_def(StringAttr)
     format = prop_def(StringAttr)
-    start_ps = prop_def(IntegerAttr[I64])
-    finish_ps = prop_def(IntegerAttr[I64])
-    inputs = var_operand_def(_TENSOR)
-    outputs = var_result_def(_TENSOR)
-    body = region_def("single_block")
-
-    traits = traits_def(IsolatedFromAbove(), RecursiveMemoryEffect())
-
-    def __init__(
-        self,
-        node: str,
-        device: str,
-        format: str,
-        start_ps: int,
-        finish_ps: int,
-        inputs: Sequence[SSAValue | Operation],
-        result_types: Sequence[Attribute],
-        body: Region,
-    ) -> None:
-        super().__init__(
-            operands=[inputs],
-            result_types=[result_types],
-            properties={
-                "node": StringAttr(node),
-                "device": StringAttr(device),
-                "format": StringAttr(format),
-                "start_ps": IntegerAttr(start_ps, i64),
-                "finish_ps": IntegerAttr(finish_ps, i64),
-            },
-            regions=[body],
-        )
+    slot = prop_def(IntegerAttr.constr(i64))
+    after = opt_prop_def(DenseArrayBase.constr(i64))
+    start_ps = prop_def(IntegerAttr.constr(i64))
+    finish_ps = prop_def(IntegerAttr.constr(i64))
+    node = opt_prop_def(StringAttr)
+    traits = traits_def(IsolatedFromAbove())
 
     def verify_(self) -> None:
-        if self.format.data not in TASK_FORMATS:
-            raise VerifyException(
-                f"a task's format must be one of {', '.join(TASK_FORMATS)}, "
-                f"not {self.format.data!r}"
-            )
-        _verify_times(self)
-        for value in self.inputs:
-            _verify_arrival(self, value, self.device.data)
-        block = self.body.block
-        _verify_types("block arguments", block.arg_types, "operands", self.inputs.types)
-        last = block.last_op
-        if not isinstance(last, YieldOp):
-            raise VerifyException("a task must end with pal.yield")
-        if last is block.first_op:
-            raise VerifyException("a task must hold an operation besides pal.yield")
-        _verify_types("yielded values", last.arguments.types, "results", self.outputs.types)
+        super().verify_()
+        _verify_format(self, self.format.data)
+        _verify_when(self)
+        device = self.device.data
+        memory = _unit_memory(self, device)
+        for buffer in (*self.ins, *self.outs):
+            found = memory_of(buffer)
+            if found != memory:
+                raise VerifyException(
+                    f"pal.task on {device} works in memory {memory}, a buffer is in {found}: "
+                    "a pal.transfer is needed"
+                )
+        if any(isinstance(buffer.owner, WeightOp) for buffer in self.outs):
+            raise VerifyException("pal.task: a stationary operand cannot be written")
+        for op in self.body.block.ops:
+            if not isinstance(op, _REGION_OPS):
+                raise VerifyException(f"pal.task holds tile and pal operations, not {op.name}")
 
     def print(self, printer: Printer) -> None:
         printer.print_string(" ")
-        printer.print_string_literal(self.node.data)
-        printer.print_string(" on ")
-        printer.print_string_literal(self.device.data)
-        printer.print_string(" in ")
-        printer.print_string_literal(self.format.data)
-        printer.print_string(f" from {self.start_ps.value.data} to {self.finish_ps.value.data} (")
-        printer.print_list(
-            zip(self.body.block.args, self.inputs, strict=True),
-            lambda pair: _print_argument(printer, *pair),
+        printer.print_attribute(self.device)
+        printer.print_string(" format ")
+        printer.print_attribute(self.format)
+        printer.print_string(f" slot {self.slot.value.data}")
+        if self.after is not None:
+            printer.print_string(f" after [{', '.join(map(str, self.after.get_values()))}]")
+        printer.print_string(
+            f" start {self.start_ps.value.data} finish {self.finish_ps.value.data}"
         )
-        printer.print_string(") -> (")
-        printer.print_list(self.outputs.types, printer.print_attribute)
-        printer.print_string(")")
-        printer.print_op_attributes(self.attributes, print_keyword=True)
-        printer.print_string(" ")
-        printer.print_region(self.body, print_entry_block_args=False)
+        self.print_slot(printer, ("device", "format", "slot", "after", "start_ps", "finish_ps"))
 
     @classmethod
     def parse(cls, parser: Parser) -> "TaskOp":
-        node = parser.parse_str_literal()
-        parser.parse_keyword("on")
-        device = parser.parse_str_literal()
-        parser.parse_keyword("in")
-        format = parser.parse_str_literal()
-        parser.parse_keyword("from")
-        start_ps = parser.parse_integer(allow_boolean=False)
-        parser.parse_keyword("to")
-        finish_ps = parser.parse_integer(allow_boolean=False)
-        pairs = parser.parse_comma_separated_list(
-            Parser.Delimiter.PAREN, lambda: _parse_argument(parser)
+        properties: dict[str, Attribute] = {"device": StringAttr(parser.parse_str_literal())}
+        parser.parse_keyword("format")
+        properties["format"] = StringAttr(parser.parse_str_literal())
+        parser.parse_keyword("slot")
+        properties["slot"] = IntegerAttr(parser.parse_integer(), 64)
+        if parser.parse_optional_keyword("after") is not None:
+            slots = parser.parse_comma_separated_list(parser.Delimiter.SQUARE, parser.parse_integer)
+            properties["after"] = DenseArrayBase.from_list(i64, slots)
+        for word in ("start", "finish"):
+            parser.parse_keyword(word)
+            properties[f"{word}_ps"] = IntegerAttr(parser.parse_integer(), 64)
+        operands, more, attributes, region = cls.parse_slot(parser)
+        return cls.create(
+            operands=operands,
+            properties={**properties, **more},
+            attributes=attributes,
+            regions=[region],
         )
-        parser.parse_punctuation("->")
-        results = parser.parse_comma_separated_list(Parser.Delimiter.PAREN, parser.parse_type)
-        attributes = parser.parse_optional_attr_dict_with_keyword()
-        body = parser.parse_region([argument for argument, _ in pairs])
-        inputs = [value for _, value in pairs]
-        op = cls(node, device, format, start_ps, finish_ps, inputs, results, body)
-        if attributes is not None:
-            op.attributes |= attributes.data
-        return op
-
-
-def _print_argument(printer: Printer, argument: SSAValue, value: SSAValue) -> None:
-    printer.print_ssa_value(argument)
-    printer.print_string(" = ")
-    printer.print_ssa_value(value)
-    printer.print_string(" : ")
-    printer.print_attribute(value.type)
-
-
-def _parse_argument(parser: Parser) -> tuple[Parser.Argument, SSAValue]:
-    argument = parser.parse_argument(expect_type=False)
-    parser.parse_punctuation("=")
-    value = parser.parse_unresolved_operand()
-    parser.parse_punctuation(":")
-    type = parser.parse_type()
-    return argument.resolve(type), parser.resolve_operand(value, type)
 
 
 @irdl_op_definition
 class TransferOp(IRDLOperation):
-    """A copy of a tensor on another device: ``bytes`` over the links, from start to finish."""
+    """A copy of a tensor into the memory of another device: ``bytes`` over the links between."""
 
     name = "pal.transfer"
-
-    _TYPE: ClassVar = VarConstraint("T", _TENSOR)
-
-    value = operand_def(_TYPE)
-    source = prop_def(StringAttr)
-    destination = prop_def(StringAttr)
-    bytes = prop_def(IntegerAttr[I64])
-    start_ps = prop_def(IntegerAttr[I64])
-    finish_ps = prop_def(IntegerAttr[I64])
-    result = result_def(_TYPE)
-
-    traits = traits_def(Pure())
+    source = operand_def(BufferType)
+    target = operand_def(BufferType)
+    bytes = prop_def(IntegerAttr.constr(i64))
+    slot = prop_def(IntegerAttr.constr(i64))
+    after = opt_prop_def(DenseArrayBase.constr(i64))
+    start_ps = prop_def(IntegerAttr.constr(i64))
+    finish_ps = prop_def(IntegerAttr.constr(i64))
+    node = opt_prop_def(StringAttr)
     assembly_format = (
-        "$value `from` $source `to` $destination `bytes` $bytes "
-        "`start` $start_ps `finish` $finish_ps attr-dict `:` type($value)"
+        "$source `->` $target `bytes` $bytes `slot` $slot (`after` $after^)? `start` $start_ps "
+        "`finish` $finish_ps (`node` $node^)? attr-dict `:` type($source) `->` type($target)"
     )
 
-    def __init__(
-        self,
-        value: SSAValue | Operation,
-        source: str,
-        destination: str,
-        bytes: int,
-        start_ps: int,
-        finish_ps: int,
-    ) -> None:
-        operand = SSAValue.get(value)
-        super().__init__(
-            operands=[operand],
-            result_types=[operand.type],
-            properties={
-                "source": StringAttr(source),
-                "destination": StringAttr(destination),
-                "bytes": IntegerAttr(bytes, i64),
-                "start_ps": IntegerAttr(start_ps, i64),
-                "finish_ps": IntegerAttr(finish_ps, i64),
-            },
-        )
-
     def verify_(self) -> None:
-        if self.source == self.destination:
+        _verify_when(self)
+        if self.source.type != self.target.type:
             raise VerifyException(
-                f"a transfer must go to another device, not from {self.source.data!r} to itself"
+                f"pal.transfer copies {self.source.type} into {self.target.type}: types must agree"
+            )
+        memory = memory_of(self.source)
+        if memory == memory_of(self.target):
+            raise VerifyException(
+                f"pal.transfer must go to another memory, both buffers are in {memory}"
             )
         if self.bytes.value.data < 0:
-            raise VerifyException(f"bytes must not be negative, not {self.bytes.value.data}")
-        _verify_times(self)
-        _verify_arrival(self, self.value, self.source.data)
+            raise VerifyException(
+                f"pal.transfer: bytes must not be negative, not {self.bytes.value.data}"
+            )
 
 
-def _verify_types(
-    what: str, types: Sequence[Attribute], of: str, wanted: Sequence[Attribute]
-) -> None:
-    if tuple(types) != tuple(wanted):
+def _verify_format(op: Operation, format: str) -> None:
+    if format not in TASK_FORMATS:
         raise VerifyException(
-            f"the {what} must have the types of the {of} ({', '.join(map(str, wanted))}), "
-            f"not ({', '.join(map(str, types))})"
+            f"{op.name}: a format must be one of {', '.join(TASK_FORMATS)}, not {format!r}"
         )
 
 
-def _verify_times(op: "TaskOp | TransferOp") -> None:
-    start, finish = op.start_ps.value.data, op.finish_ps.value.data
+def _verify_when(op: TaskOp | TransferOp) -> None:
+    start, finish, slot = (x.value.data for x in (op.start_ps, op.finish_ps, op.slot))
     if not 0 <= start <= finish:
         raise VerifyException(
             f"times must satisfy 0 <= start <= finish, not start {start} ps, finish {finish} ps"
         )
+    after: Sequence[int] = op.after.get_values() if op.after is not None else ()
+    if list(after) != sorted({s for s in after if 0 <= s < slot}):
+        raise VerifyException(f"slot {slot} waits for increasing, earlier slots, not {list(after)}")
 
 
-def _verify_arrival(op: "TaskOp | TransferOp", value: SSAValue, device: str) -> None:
-    """An operand that the schedule makes is on the device that reads it, and in time."""
-    owner = value.owner
-    if not isinstance(owner, TaskOp | TransferOp):
-        return
-    home = (owner.device if isinstance(owner, TaskOp) else owner.destination).data
-    if home != device:
+def _unit_memory(op: Operation, device: str) -> str:
+    """The memory of a device by the module's machine; the device's own name without one."""
+    module = op.parent_op()
+    while module is not None and not isinstance(module, ModuleOp):
+        module = module.parent_op()
+    first = module.body.block.first_op if module is not None else None
+    if not isinstance(first, MachineOp):
+        return device
+    units = first.unit_memory
+    if device not in units:
         raise VerifyException(
-            f"an operand read on device {device!r} is on {home!r}: a pal.transfer is needed"
+            f"{op.name} uses device {device!r}, which is none of {', '.join(units)}"
         )
-    if owner.finish_ps.value.data > op.start_ps.value.data:
-        raise VerifyException(
-            f"an operand is ready at {owner.finish_ps.value.data} ps, after the start "
-            f"at {op.start_ps.value.data} ps"
-        )
+    return units[device]
 
 
 Pal = Dialect(
     "pal",
-    [EncodeOp, DecodeOp, MatmulOp, MachineOp, TaskOp, TransferOp, YieldOp],
+    [EncodeOp, DecodeOp, MatmulOp, WeightOp, TaskOp, TransferOp],
     [NumType, BlocksAttr],
 )

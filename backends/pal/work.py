@@ -11,7 +11,9 @@ from math import prod
 
 import numpy as np
 
-from ...dialects.kernel import Body, Kernel
+from ...dialects.kernel import Kernel
+from ...dialects.work import host_macs
+from ...dialects.work import kernel_work as count_work
 from ..targets.mesh import Device
 from ..targets.mesh_cost import Work
 from .float_formats import FLOAT_FORMATS
@@ -19,15 +21,14 @@ from .formats import FORMATS
 
 #: The format in which a device that multiplies in PAL keeps its other values.
 WIDE_FORMAT = "pal16"
-#: Scalar operations that take a function unit; all others are additions, multiplications, moves.
-SPECIAL = frozenset(
-    "divf remf divsi divui floordivsi ceildivsi ceildivui remsi remui exp exp2 expm1 log log2 "
-    "log10 log1p sqrt rsqrt cbrt powf erf sin cos tan asin acos atan sinh cosh tanh asinh acosh "
-    "atanh atan2 fpowi ipowi".split()
-)
-#: Scalar operations an element of a host operator is charged with (assumption: what they do is
+#: Simple operations that a result of a host operator is charged with (assumption: what they do is
 #: not known, most are data-dependent movement or sorting).
 HOST_OPERATIONS = 10
+#: Kernels whose multiply-accumulates a matrix engine does.
+_PRODUCTS = ("contract", "window", "host")
+#: Kernels that only rearrange.
+_MOVES = ("view", "pad", "concat", "gather", "scatter")
+_IM2COL = ("window", "im2col")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,10 @@ class Operand:
     @property
     def size(self) -> int:
         return prod(self.shape)
+
+    @property
+    def rank(self) -> int:
+        return len(self.shape)
 
 
 def is_float(dtype: np.dtype) -> bool:
@@ -115,52 +120,44 @@ def recode_work(x: Operand) -> Work:
 
 
 def kernel_work(
-    kernel: Kernel, ins: Sequence[Operand], outs: Sequence[Operand], device: Device
+    kernel: Kernel,
+    ins: Sequence[Operand],
+    outs: Sequence[Operand],
+    device: Device,
+    host_op: str = "",
 ) -> Work:
-    """Operations and bytes rearranged by ``kernel``, without its memory traffic."""
-    out = outs[0]
-    match kernel.kind:
-        case "map":
-            simple, special = body_operations(kernel.attrs["body"])
-            return Work(elementwise=simple * out.size, special=special * out.size)
-        case "contract":
-            return product_work(ins[0], ins[1], out)
-        case "window":
-            return _window_work(kernel, ins, out, device)
-        case "reduce" | "cumulate":
-            return Work(elementwise=ins[0].size)
-        case "resample":
-            return Work(elementwise=2.0 * out.size * ins[1].shape[-1])
-        case "host":
-            return Work(elementwise=HOST_OPERATIONS * sum(x.size for x in (*ins, *outs)))
-        case _:  # view, pad, concat, gather, scatter
-            return Work(moved_bytes=stored_bytes(out, device))
+    """Operations and bytes rearranged by ``kernel``, without its memory traffic.
+
+    ``host_op`` is the ONNX operator of a host kernel.
+    """
+    shapes = [x.shape for x in ins], [x.shape for x in outs]
+    counts = count_work(kernel, *shapes)
+    macs = counts.macs
+    simple = counts.adds + counts.muls
+    if kernel.kind == "host":
+        macs += host_macs(host_op, *shapes)
+        simple *= HOST_OPERATIONS
+    moves = kernel.kind in _MOVES or (kernel.kind, kernel.attrs.get("kind")) == _IM2COL
+    product = kernel.kind in _PRODUCTS
+    return Work(
+        matmul_flops=2.0 * macs if product else 0.0,
+        elementwise=simple + (0.0 if product else 2.0 * macs),
+        special=counts.specials,
+        moved_bytes=sum(stored_bytes(x, device) for x in outs) if moves else 0.0,
+    )
 
 
-def body_operations(body: Body) -> tuple[int, int]:
-    """Simple and special scalar operations of a map's body, per element."""
-    names = [op.name for op in body.ops if op.name != "constant"]
-    special = sum(name in SPECIAL for name in names)
-    return len(names) - special, special
-
-
-def _window_work(kernel: Kernel, ins: Sequence[Operand], out: Operand, device: Device) -> Work:
-    positions = prod(kernel.attrs["kernel"])
-    match kernel.attrs["kind"]:
-        case "dot":
-            return Work(matmul_flops=2.0 * out.size * prod(ins[1].shape[1:]))
-        case "im2col":
-            return Work(moved_bytes=stored_bytes(out, device))
-    return Work(elementwise=out.size * positions)
-
-
-def read_operands(kernel: Kernel, ins: Sequence[Operand], outs: Sequence[Operand]) -> list[Operand]:
+def read_operands(kind: str, ins: Sequence[Operand], outs: Sequence[Operand]) -> list[Operand]:
     """What a kernel really reads: a view or gather touches no more than it yields."""
-    if kernel.kind in ("view", "gather") and ins and ins[0].size > outs[0].size:
+    if kind in ("view", "gather") and ins and ins[0].size > outs[0].size:
         return [Operand(outs[0].shape, ins[0].dtype), *ins[1:]]
     return list(ins)
 
 
-def is_product(kernel: Kernel, dtype: np.dtype) -> bool:
-    """Whether a kernel is a matrix product that a PAL device computes in PAL."""
-    return kernel.kind == "contract" and is_float(dtype)
+def packed_bytes(shape: Sequence[int], format: str) -> int:
+    """Bytes of a matrix [.., K, N] as stored in ``format``: PAL blocks run along K."""
+    if format in FORMATS:
+        spec = FORMATS[format]
+        blocks = prod(shape[:-2]) * shape[-1] * -(-shape[-2] // spec.block)
+        return blocks * (spec.block_bytes + 1)
+    return prod(shape) * int(bits_of(format)) // 8

@@ -80,109 +80,158 @@ func.func @encode_search(%x: tensor<4x32xf32>) {
 
 // -----
 
-func.func @task_format(%x: tensor<4xf32>) {
-  // CHECK: a task's format must be one of {{.*}}, not 'int3'
-  %y = pal.task "n" on "spu0" in "int3" from 0 to 1 (%a = %x : tensor<4xf32>) -> (tensor<4xf32>) {
-    %r = arith.addf %a, %a : tensor<4xf32>
-    pal.yield %r : tensor<4xf32>
+func.func @task_format() {
+  %x = place.buffer "spu0" at 0 : !place.buffer<tensor<4xf32>>
+  // CHECK: a format must be one of {{.*}}, not 'int3'
+  pal.task "spu0" format "int3" slot 0 start 0 finish 1 (%x) -> (%x) : (!place.buffer<tensor<4xf32>>) -> (!place.buffer<tensor<4xf32>>) {
+  ^bb0(%a : tensor<4xf32>):
+    place.yield %a : tensor<4xf32>
   }
   func.return
 }
 
 // -----
 
-func.func @task_times(%x: tensor<4xf32>) {
+func.func @task_times() {
+  %x = place.buffer "spu0" at 0 : !place.buffer<tensor<4xf32>>
   // CHECK: times must satisfy 0 <= start <= finish, not start 5 ps, finish 4 ps
-  %y = pal.task "n" on "spu0" in "pal8" from 5 to 4 (%a = %x : tensor<4xf32>) -> (tensor<4xf32>) {
-    %r = arith.addf %a, %a : tensor<4xf32>
-    pal.yield %r : tensor<4xf32>
+  pal.task "spu0" format "pal8" slot 0 start 5 finish 4 (%x) -> (%x) : (!place.buffer<tensor<4xf32>>) -> (!place.buffer<tensor<4xf32>>) {
+  ^bb0(%a : tensor<4xf32>):
+    place.yield %a : tensor<4xf32>
   }
   func.return
 }
 
 // -----
 
-func.func @task_yield(%x: tensor<4xf32>) {
-  // CHECK: the yielded values must have the types of the results (tensor<8xf32>), not (tensor<4xf32>)
-  %y = pal.task "n" on "spu0" in "pal8" from 0 to 1 (%a = %x : tensor<4xf32>) -> (tensor<8xf32>) {
-    %r = arith.addf %a, %a : tensor<4xf32>
-    pal.yield %r : tensor<4xf32>
+func.func @task_region() {
+  %x = place.buffer "spu0" at 0 : !place.buffer<tensor<4xf32>>
+  // CHECK: pal.task: region takes (tensor<8xf32>), reads (tensor<4xf32>)
+  pal.task "spu0" format "pal8" slot 0 start 0 finish 4 (%x) -> (%x) : (!place.buffer<tensor<4xf32>>) -> (!place.buffer<tensor<4xf32>>) {
+  ^bb0(%a : tensor<8xf32>):
+    place.yield %a : tensor<8xf32>
   }
   func.return
 }
 
 // -----
 
-func.func @task_empty(%x: tensor<4xf32>) {
-  // CHECK: a task must hold an operation besides pal.yield
-  %y = pal.task "n" on "spu0" in "pal8" from 0 to 1 (%a = %x : tensor<4xf32>) -> (tensor<4xf32>) {
-    pal.yield %a : tensor<4xf32>
+func.func @task_yield() {
+  %x = place.buffer "spu0" at 0 : !place.buffer<tensor<4xf32>>
+  %y = place.buffer "spu0" at 64 : !place.buffer<tensor<8xf32>>
+  // CHECK: pal.task: region yields (tensor<4xf32>), writes (tensor<8xf32>)
+  pal.task "spu0" format "pal8" slot 0 start 0 finish 4 (%x) -> (%y) : (!place.buffer<tensor<4xf32>>) -> (!place.buffer<tensor<8xf32>>) {
+  ^bb0(%a : tensor<4xf32>):
+    place.yield %a : tensor<4xf32>
   }
   func.return
 }
 
 // -----
 
-func.func @task_reads_from_above(%x: tensor<4xf32>) {
-  // CHECK: Operation using value defined out of its IsolatedFromAbove parent
-  %y = pal.task "n" on "spu0" in "pal8" from 0 to 1 () -> (tensor<4xf32>) {
-    %r = arith.addf %x, %x : tensor<4xf32>
-    pal.yield %r : tensor<4xf32>
+func.func @task_holds_strangers() {
+  %x = place.buffer "spu0" at 0 : !place.buffer<tensor<4xf32>>
+  // CHECK: pal.task holds tile and pal operations, not arith.addf
+  pal.task "spu0" format "pal8" slot 0 start 0 finish 4 (%x) -> (%x) : (!place.buffer<tensor<4xf32>>) -> (!place.buffer<tensor<4xf32>>) {
+  ^bb0(%a : tensor<4xf32>):
+    %b = arith.addf %a, %a : tensor<4xf32>
+    place.yield %b : tensor<4xf32>
   }
   func.return
 }
 
 // -----
 
-func.func @task_elsewhere(%x: tensor<4xf32>) {
-  %y = pal.transfer %x from "cpu0" to "spu0" bytes 16 start 0 finish 1 : tensor<4xf32>
-  // CHECK: an operand read on device 'spu1' is on 'spu0': a pal.transfer is needed
-  %z = pal.task "n" on "spu1" in "pal8" from 2 to 3 (%a = %y : tensor<4xf32>) -> (tensor<4xf32>) {
-    %r = arith.addf %a, %a : tensor<4xf32>
-    pal.yield %r : tensor<4xf32>
+func.func @task_elsewhere() {
+  %x = place.buffer "spu0" at 0 : !place.buffer<tensor<4xf32>>
+  // CHECK: pal.task on spu1 works in memory spu1, a buffer is in spu0: a pal.transfer is needed
+  pal.task "spu1" format "pal8" slot 0 start 0 finish 4 (%x) -> (%x) : (!place.buffer<tensor<4xf32>>) -> (!place.buffer<tensor<4xf32>>) {
+  ^bb0(%a : tensor<4xf32>):
+    place.yield %a : tensor<4xf32>
   }
   func.return
 }
 
 // -----
 
-func.func @task_too_early(%x: tensor<4xf32>) {
-  %y = pal.transfer %x from "cpu0" to "spu0" bytes 16 start 0 finish 100 : tensor<4xf32>
-  // CHECK: an operand is ready at 100 ps, after the start at 99 ps
-  %z = pal.task "n" on "spu0" in "pal8" from 99 to 200 (%a = %y : tensor<4xf32>) -> (tensor<4xf32>) {
-    %r = arith.addf %a, %a : tensor<4xf32>
-    pal.yield %r : tensor<4xf32>
+func.func @task_waits_for_itself() {
+  %x = place.buffer "spu0" at 0 : !place.buffer<tensor<4xf32>>
+  // CHECK: slot 0 waits for increasing, earlier slots, not [0]
+  pal.task "spu0" format "pal8" slot 0 after [0] start 0 finish 4 (%x) -> (%x) : (!place.buffer<tensor<4xf32>>) -> (!place.buffer<tensor<4xf32>>) {
+  ^bb0(%a : tensor<4xf32>):
+    place.yield %a : tensor<4xf32>
   }
   func.return
 }
 
 // -----
 
-func.func @transfer_to_itself(%x: tensor<4xf32>) {
-  // CHECK: a transfer must go to another device, not from 'spu0' to itself
-  %y = pal.transfer %x from "spu0" to "spu0" bytes 16 start 0 finish 1 : tensor<4xf32>
+func.func @transfer_within_one_memory() {
+  %x = place.buffer "spu0" at 0 : !place.buffer<tensor<4xf32>>
+  %y = place.buffer "spu0" at 64 : !place.buffer<tensor<4xf32>>
+  // CHECK: pal.transfer must go to another memory, both buffers are in spu0
+  pal.transfer %x -> %y bytes 16 slot 0 start 0 finish 1 : !place.buffer<tensor<4xf32>> -> !place.buffer<tensor<4xf32>>
   func.return
 }
 
 // -----
 
-func.func @transfer_bytes(%x: tensor<4xf32>) {
+func.func @transfer_bytes() {
+  %x = place.buffer "spu0" at 0 : !place.buffer<tensor<4xf32>>
+  %y = place.buffer "spu1" at 64 : !place.buffer<tensor<4xf32>>
   // CHECK: bytes must not be negative, not -16
-  %y = pal.transfer %x from "spu0" to "spu1" bytes -16 start 0 finish 1 : tensor<4xf32>
+  pal.transfer %x -> %y bytes -16 slot 0 start 0 finish 1 : !place.buffer<tensor<4xf32>> -> !place.buffer<tensor<4xf32>>
   func.return
 }
 
 // -----
 
-// CHECK: a machine needs devices of different names, not ['spu0', 'spu0']
-pal.machine "mesh" devices ["spu0", "spu0"]
+func.func @transfer_types() {
+  %x = place.buffer "spu0" at 0 : !place.buffer<tensor<4xf32>>
+  %y = place.buffer "spu1" at 64 : !place.buffer<tensor<2x2xf32>>
+  // CHECK: types must agree
+  pal.transfer %x -> %y bytes 16 slot 0 start 0 finish 1 : !place.buffer<tensor<4xf32>> -> !place.buffer<tensor<2x2xf32>>
+  func.return
+}
 
 // -----
 
-// CHECK: pal.transfer uses device 'gpu0', which is none of cpu0, spu0
-pal.machine "mesh" devices ["cpu0", "spu0"]
-func.func @unknown_device(%x: tensor<4xf32>) {
-  %y = pal.transfer %x from "cpu0" to "gpu0" bytes 16 start 0 finish 1 : tensor<4xf32>
+place.machine "mesh" machine "mesh" grid [] array [] memories {cpu0 = 64 : i64} units {cpu0 = "cpu0"}
+func.func @unknown_device() {
+  %x = place.buffer "gpu0" at 0 : !place.buffer<tensor<4xf32>>
+  // CHECK: pal.task uses device 'gpu0', which is none of cpu0
+  pal.task "gpu0" format "bf16" slot 0 start 0 finish 4 (%x) -> (%x) : (!place.buffer<tensor<4xf32>>) -> (!place.buffer<tensor<4xf32>>) {
+  ^bb0(%a : tensor<4xf32>):
+    place.yield %a : tensor<4xf32>
+  }
+  func.return
+}
+
+// -----
+
+func.func @weight_format() {
+  // CHECK: pal.weight: format bf16 cannot be held as tensor<32x8x!pal.num<"pal8">, #pal.blocks<0>>
+  %w = pal.weight <"w"> in "spu0" at 0 format "bf16" : !place.buffer<tensor<32x8x!pal.num<"pal8">, #pal.blocks<0>>>
+  func.return
+}
+
+// -----
+
+func.func @weight_blocks() {
+  // CHECK: pal.weight: blocks must run along K
+  %w = pal.weight <"w"> in "spu0" at 0 format "pal8" : !place.buffer<tensor<32x8x!pal.num<"pal8">, #pal.blocks<1>>>
+  func.return
+}
+
+// -----
+
+func.func @weight_is_read_only() {
+  %w = pal.weight <"w"> in "spu0" at 0 format "fp32" : !place.buffer<tensor<4x4xf32>>
+  // CHECK: pal.task: a stationary operand cannot be written
+  pal.task "spu0" format "pal8" slot 0 start 0 finish 4 (%w) -> (%w) : (!place.buffer<tensor<4x4xf32>>) -> (!place.buffer<tensor<4x4xf32>>) {
+  ^bb0(%a : tensor<4x4xf32>):
+    place.yield %a : tensor<4x4xf32>
+  }
   func.return
 }
 

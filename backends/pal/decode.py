@@ -1,0 +1,285 @@
+"""Reads a mesh program back as plain data and checks what executing relies on.
+
+Nothing in the file is trusted: every index lies in its table, a task reads and writes buffers of
+its device's memory, steps use registers that are set, and what a slot waits for is an earlier slot
+that has finished when it starts.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ...dialects.kernel import Kernel
+from ...errors import ProgramError
+from ..kernel_codec import decode_kernels
+from ..program import Program
+from ..tables import (
+    ELEMENTS,
+    BufferEntry,
+    decode_buffers,
+    decode_constants,
+    decode_names,
+    name_at,
+    section,
+    stored_type,
+)
+from ..targets import MeshTarget
+from ..targets.mesh_cost import Work
+from .float_formats import FLOAT_FORMATS
+from .formats import FORMATS
+from .tasks import (
+    OPCODES,
+    RECORDS,
+    WORK_FIELDS,
+    MeshProgram,
+    Port,
+    Step,
+    Task,
+    Tensor,
+    Transfer,
+    Weight,
+)
+
+_MAX_PS = 1 << 62
+
+
+def decode_program(program: Program) -> MeshProgram:
+    """Decode and check ``program``. Raises ProgramError when it is not a mesh program."""
+    target = program.target
+    if program.machine != "mesh" or not isinstance(target, MeshTarget):
+        raise ProgramError(f"the program must be for a mesh, not a {program.machine}")
+    reader = _Reader(program, target)
+    decoded = MeshProgram(
+        program=program,
+        target=target,
+        buffers=reader.buffers,
+        constants=decode_constants(program.tensors, reader.buffers),
+        weights=reader.weights,
+        tasks=reader.tasks(),
+        transfers=reader.transfers(),
+        inputs=_ports(program, "inputs", reader.buffers),
+        outputs=_ports(program, "outputs", reader.buffers),
+    )
+    _check_order(decoded)
+    return decoded
+
+
+class _Reader:
+    """The tables of one program, as rows of Python integers."""
+
+    def __init__(self, program: Program, target: MeshTarget) -> None:
+        self.tensors = program.tensors
+        self.devices = [device.name for device in target.devices]
+        self.names = decode_names(self.tensors)
+        self.buffers = decode_buffers(self.tensors, self.names)
+        self.kernels = decode_kernels(self.tensors)
+        self.rows = {
+            name: section(self.tensors, name, np.int64, (None, len(record.names or ()))).tolist()
+            for name, record in RECORDS.items()
+        }
+        self.flat = {
+            name: section(self.tensors, name, np.int64, (None,)).tolist()
+            for name in ("tasks.refs", "waits", "steps.operands", "results.dims", "weights.dims")
+        }
+        self.weights = [self._weight(i, row) for i, row in enumerate(self.rows["weights.table"])]
+
+    def tasks(self) -> list[Task]:
+        rows = self.rows["tasks.table"]
+        work = section(self.tensors, "tasks.work", np.float64, (len(rows), len(WORK_FIELDS)))
+        if not np.isfinite(work).all() or (work < 0).any():
+            raise ProgramError("tasks.work must hold finite numbers that are not negative")
+        return [self._task(i, row, w) for i, (row, w) in enumerate(zip(rows, work, strict=True))]
+
+    def transfers(self) -> list[Transfer]:
+        return [self._transfer(i, row) for i, row in enumerate(self.rows["transfers.table"])]
+
+    def _flat(self, name: str, first: int, count: int, where: str) -> list[int]:
+        values = self.flat[name]
+        if not (0 <= count <= len(values) and 0 <= first <= len(values) - count):
+            raise ProgramError(f"{where}: items {first} to {first + count} leave {name}")
+        return values[first : first + count]
+
+    def _name(self, index: int, where: str) -> str:
+        found = name_at(self.names, index)
+        if found is None:
+            raise ProgramError(f"{where} needs a name")
+        return found
+
+    def _format(self, index: int, where: str) -> str:
+        format = self._name(index, where)
+        if format not in FORMATS and format not in FLOAT_FORMATS:
+            raise ProgramError(f"{where} has the unknown format {format!r}")
+        return format
+
+    def _task(self, number: int, row: Sequence[int], work: np.ndarray) -> Task:
+        where = f"task {number}"
+        (slot, device, format, start, finish, node, first_ref, ins, outs, first_step, steps,
+         first_wait, waits) = row  # fmt: skip
+        _check_times(start, finish, where)
+        if not 0 <= device < len(self.devices):
+            raise ProgramError(f"{where} is on device {device} of {len(self.devices)}")
+        if min(ins, outs) < 0:
+            raise ProgramError(f"{where} must read and write a number of buffers")
+        refs = self._flat("tasks.refs", first_ref, ins + 2 * outs, where)
+        reads, writes, yields = refs[:ins], refs[ins : ins + outs], refs[ins + outs :]
+        table = self.rows["steps.table"]
+        if not (0 <= steps <= len(table) and 0 <= first_step <= len(table) - steps):
+            raise ProgramError(f"{where}: its steps leave steps.table")
+        registers = ins
+        found = []
+        for step_row in table[first_step : first_step + steps]:
+            step = self._step(step_row, registers, where)
+            registers += len(step.results)
+            found.append(step)
+        if any(not 0 <= r < registers for r in yields):
+            raise ProgramError(f"{where} yields a register that no step sets")
+        name = self.devices[device]
+        self._check_refs(reads, writes, name, where)
+        return Task(
+            slot=slot,
+            device=name,
+            format=self._format(format, where),
+            start_ps=start,
+            finish_ps=finish,
+            node=name_at(self.names, node),
+            ins=tuple(reads),
+            outs=tuple(writes),
+            yields=tuple(yields),
+            steps=tuple(found),
+            after=tuple(self._flat("waits", first_wait, waits, where)),
+            work=Work(*work.tolist()),
+        )
+
+    def _check_refs(
+        self, reads: Sequence[int], writes: Sequence[int], memory: str, where: str
+    ) -> None:
+        for ref in (*reads, *writes):
+            table: Sequence[Any] = self.buffers if ref >= 0 else self.weights
+            index = ref if ref >= 0 else -1 - ref
+            if not 0 <= index < len(table):
+                raise ProgramError(f"{where} uses buffer {ref}, which does not exist")
+            if table[index].memory != memory:
+                raise ProgramError(f"{where} on {memory} uses a buffer in {table[index].memory}")
+        if any(ref < 0 for ref in writes):
+            raise ProgramError(f"{where} writes a stationary operand")
+
+    def _step(self, row: Sequence[int], registers: int, where: str) -> Step:
+        (opcode, kernel, format, axis, search, first_operand, operands, first_result,
+         results) = row  # fmt: skip
+        if not 0 <= opcode < len(OPCODES):
+            raise ProgramError(f"{where} has a step with opcode {opcode}")
+        name = OPCODES[opcode]
+        uses = self._flat("steps.operands", first_operand, operands, where)
+        if any(not 0 <= r < registers for r in uses):
+            raise ProgramError(f"{where} has a step that uses a register before it is set")
+        table = self.rows["results.table"]
+        if not (0 <= results <= len(table) and 0 <= first_result <= len(table) - results):
+            raise ProgramError(f"{where}: the results of a step leave results.table")
+        types = [
+            self._tensor(element, rank, first_dim, "results.dims", where)
+            for element, rank, first_dim in table[first_result : first_result + results]
+        ]
+        found: Kernel | None = None
+        if name == "kernel":
+            if not 0 <= kernel < len(self.kernels):
+                raise ProgramError(f"{where} runs kernel {kernel} of {len(self.kernels)}")
+            found = self.kernels[kernel]
+            if len(types) != 1 and found.kind != "host":
+                raise ProgramError(f"{where}: a {found.kind} kernel has one result")
+            return Step(name, tuple(uses), tuple(types), kernel=found)
+        if len(types) != 1 or len(uses) != (2 if name.startswith("matmul") else 1):
+            raise ProgramError(f"{where}: {name} has the wrong number of operands or results")
+        if name != "encode":
+            return Step(name, tuple(uses), tuple(types))
+        pal = self._format(format, where)
+        if pal not in FORMATS or not 0 <= axis < len(types[0].shape) or search < -1:
+            raise ProgramError(f"{where}: {pal} along axis {axis}, search {search} is no encoding")
+        return Step(name, tuple(uses), tuple(types), format=pal, axis=axis, search=search)
+
+    def _tensor(self, element: int, rank: int, first_dim: int, dims: str, where: str) -> Tensor:
+        if not 0 <= element < len(ELEMENTS):
+            raise ProgramError(f"{where}: element type code {element} does not exist")
+        shape = tuple(self._flat(dims, first_dim, rank, where))
+        if min(shape, default=0) < 0:
+            raise ProgramError(f"{where}: shape {list(shape)} must not be negative")
+        return Tensor(ELEMENTS[element][1], shape)
+
+    def _transfer(self, number: int, row: Sequence[int]) -> Transfer:
+        where = f"transfer {number}"
+        slot, source, target, nbytes, start, finish, node, first_wait, waits = row
+        _check_times(start, finish, where)
+        if not (0 <= source < len(self.buffers) and 0 <= target < len(self.buffers)):
+            raise ProgramError(f"{where} uses a buffer that does not exist")
+        a, b = self.buffers[source], self.buffers[target]
+        if (a.shape, a.dtype) != (b.shape, b.dtype) or nbytes < 0:
+            raise ProgramError(f"{where} copies {a} into {b}")
+        if a.memory == b.memory or {a.memory, b.memory} - set(self.devices):
+            raise ProgramError(f"{where} must go between the memories of two devices")
+        after = tuple(self._flat("waits", first_wait, waits, where))
+        return Transfer(
+            slot, source, target, nbytes, start, finish, name_at(self.names, node), after
+        )
+
+    def _weight(self, number: int, row: Sequence[int]) -> Weight:
+        where = f"weight {number}"
+        name, memory, offset, format, element, rank, first_dim, weights, codes, exponent = row
+        tensor = self._tensor(element, rank, first_dim, "weights.dims", where)
+        found = Weight(
+            name=self._name(name, where),
+            memory=self._name(memory, where),
+            offset=offset,
+            format=self._format(format, where),
+            tensor=tensor,
+            weights=None if weights == -1 else weights,
+            codes=None if codes == -1 else codes,
+            tensor_exponent=exponent,
+        )
+        if rank < 2 or offset < 0:
+            raise ProgramError(f"{where} must be a matrix at an offset that is not negative")
+        if found.weights is not None:
+            shape, _ = stored_type(self.tensors, f"weights.{found.weights}")
+            if int(np.prod(shape)) != int(np.prod(tensor.shape)):
+                raise ProgramError(f"{where} is {tensor}, its values are {list(shape)}")
+        return found
+
+
+def _check_times(start: int, finish: int, where: str) -> None:
+    if not 0 <= start <= finish < _MAX_PS:
+        raise ProgramError(
+            f"{where} must run from a start to a later finish, not {start}..{finish}"
+        )
+
+
+def _check_order(program: MeshProgram) -> None:
+    """Slots are numbered from 0, and each waits for earlier ones that finish before it starts."""
+    slots = program.slots
+    if [s.slot for s in slots] != list(range(len(slots))):
+        raise ProgramError(f"slots must be numbered 0 to {len(slots) - 1}, each once")
+    for slot in slots:
+        for other in slot.after:
+            if not 0 <= other < slot.slot:
+                raise ProgramError(
+                    f"slot {slot.slot} waits for slot {other}, which is not before it"
+                )
+            if slots[other].finish_ps > slot.start_ps:
+                raise ProgramError(
+                    f"slot {slot.slot} starts at {slot.start_ps} ps, before slot {other} that it "
+                    f"waits for ends at {slots[other].finish_ps} ps"
+                )
+
+
+def _ports(program: Program, key: str, buffers: Sequence[BufferEntry]) -> list[Port]:
+    """Inputs or outputs of the manifest; their buffers must be of the type they say."""
+    dtypes = {name: dtype for name, dtype, _ in ELEMENTS}
+    ports = []
+    stated: Sequence[Mapping[str, Any]] = program.manifest.get(key, [])
+    for port in stated:
+        name, shape, number = port["name"], tuple(port["shape"]), port["buffer"]
+        if number >= len(buffers):
+            raise ProgramError(f"{key}: {name!r} is in buffer {number} of {len(buffers)}")
+        buffer = buffers[number]
+        if shape != buffer.shape or dtypes.get(port["dtype"]) != buffer.dtype:
+            raise ProgramError(f"{key}: {name!r} must be of the type of its buffer, {buffer}")
+        ports.append(Port(name, shape, buffer.dtype, number))
+    return ports

@@ -1,0 +1,1 @@
+"""Scheduling of tasks on devices, over arrays only: costs, choice, check and bound apart."""
