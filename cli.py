@@ -22,13 +22,12 @@ from .console import (
     EXIT_INTERRUPTED,
     EXIT_REFUSED,
     ReportingCommand,
-    plain_text,
     print_columns,
     print_json,
     print_tree,
     progress_printer,
 )
-from .errors import ToleranceError, one_line
+from .errors import ToleranceError
 
 if TYPE_CHECKING:
     from .backends.program import Program
@@ -355,20 +354,27 @@ def inspect_command(program: str, asm: bool, weights: bool, as_json: bool) -> No
             for name, entry in entries.items()
         ]
     if asm:
-        from .backends.memcap.disassemble import disassemble
-
-        data["asm"] = disassemble(loaded)
+        data["asm"] = listing(loaded)
     if as_json:
         print_json(data)
         return
-    for key, value in data.items():
-        if key == "asm":
-            click.echo(value)
-        elif key == "tensors":
-            for tensor in value:
-                click.echo(f"{tensor['dtype']:>10} {tensor['shape']!s:<20} {tensor['name']}")
-        else:
-            click.echo(f"{key:<20} {one_line(plain_text(value))}")
+    tensors, text = data.pop("tensors", ()), data.pop("asm", None)
+    print_tree(data)
+    for tensor in tensors:
+        click.echo(f"{tensor['dtype']:>10} {tensor['shape']!s:<20} {tensor['name']}")
+    if text is not None:
+        click.echo(text)
+
+
+def listing(program: Program) -> str:
+    """The instructions or tasks of ``program``, as text."""
+    if program.machine == "mesh":
+        from .backends.pal.list_tasks import list_tasks
+
+        return list_tasks(program)
+    from .backends.memcap.disassemble import disassemble
+
+    return disassemble(program)
 
 
 def program_summary(program: Program) -> dict[str, Any]:

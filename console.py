@@ -126,8 +126,13 @@ def print_tree(data: dict[str, Any], indent: int = 0) -> None:
         if isinstance(value, dict):
             click.echo(f"{' ' * indent}{key}")
             print_tree(value, indent + 2)
+        elif isinstance(value, (list, tuple)) and value and isinstance(value[0], dict):
+            for number, item in enumerate(value):
+                name = item.get("name")
+                click.echo(f"{' ' * indent}{key}[{number}]{f' {name}' if name else ''}")
+                print_tree({k: v for k, v in item.items() if k != "name"}, indent + 2)
         else:
-            click.echo(f"{' ' * indent}{key} = {plain_text(value)}")
+            click.echo(f"{' ' * indent}{key} = {one_line(plain_text(value))}")
 
 
 def plain_text(value: Any) -> str:

@@ -129,6 +129,7 @@ class _Driver:
             manifest = {"model": self.model_facts, "options": self.manifest_options()}
             manifest["stats"] = dict(self.facts)
             program = emit(module, self.context.weights, self.target, manifest)
+            self.facts |= program.manifest["stats"]
         return Compilation(
             target=self.target,
             context=self.context,

@@ -42,8 +42,8 @@ def print_compilation(report: Mapping[str, Any]) -> None:
         rows.append(
             (
                 "schedule",
-                f"{quantity(schedule['makespan_s'], 's')}, lower bound "
-                f"{quantity(schedule['lower_bound_s'], 's')}",
+                f"{quantity(schedule['makespan_s'], 's')} on {', '.join(schedule['devices'])}, "
+                f"lower bound {quantity(schedule['bound_s'], 's')}",
             )
         )
     ops, work = report["on_chip_ops_share"], report["on_chip_work_share"]

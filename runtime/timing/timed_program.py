@@ -10,7 +10,7 @@ from ..events import Timeline
 class TimedProgram:
     """One inference: when, how much energy by part (joules), how much arithmetic.
 
-    ``array_macs`` are the multiply-accumulates done in arrays, ``node_s`` busy seconds by ONNX node.
+    ``array_macs`` were done in arrays; ``node_s`` are busy seconds by ONNX node.
     """
 
     timeline: Timeline
