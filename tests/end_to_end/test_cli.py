@@ -1,0 +1,338 @@
+"""The command line as a user meets it: shipped examples, JSON keys, exit codes, error lines."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import semc
+from semc.arrays import random_arrays, read_arrays, split_samples, write_arrays
+from semc.console import print_json, report_error
+from semc.errors import InputError, ModelError
+
+Semc = Callable[..., Any]
+
+COMPILE_KEYS = {
+    "area_mm2",
+    "arrays",
+    "fits",
+    "host_ops",
+    "ir_ops",
+    "layers_used",
+    "model",
+    "on_chip_ops_share",
+    "on_chip_work_share",
+    "parameters",
+    "peak_rss_bytes",
+    "phase_s",
+    "program",
+    "schema_version",
+    "target",
+    "tiles",
+}
+SIMULATE_KEYS = {
+    "accuracy",
+    "area_mm2",
+    "energy_j",
+    "energy_parts_j",
+    "execute_s",
+    "latency_s",
+    "mode",
+    "parameters_per_cm2",
+    "power_w",
+    "reference",
+    "samples",
+    "schema_version",
+    "throughput_per_s",
+    "tops_per_w",
+    "utilisation",
+}
+REFERENCE_KEYS = {
+    "accuracy",
+    "cosine",
+    "max_abs_error",
+    "max_rel_error",
+    "sqnr_db",
+    "top1_agreement",
+}
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory, examples: Path) -> Path:
+    """The digit classifier compiled for the demo chip, as the README does it."""
+    path = tmp_path_factory.mktemp("program") / "digits.semc"
+    compiled = semc.compile(
+        examples / "digits_mlp.onnx", calibrate=examples / "digits_calibration.npz", out=path
+    )
+    assert compiled is not None
+    return path
+
+
+@pytest.fixture
+def few_samples(tmp_path: Path, examples: Path) -> Path:
+    """The first 20 test samples."""
+    path = tmp_path / "few.npz"
+    write_arrays(path, {k: v[:20] for k, v in read_arrays(examples / "digits_test.npz").items()})
+    return path
+
+
+def test_compile_reports_every_key_and_writes_the_same_bytes_twice(
+    semc_command: Semc, examples: Path, tmp_path: Path
+) -> None:
+    model = str(examples / "digits_mlp.onnx")
+    first, second = tmp_path / "first.semc", tmp_path / "second.semc"
+    done = semc_command("compile", model, "-t", "memcap-demo", "-o", str(first), "--json")
+    assert done.code == 0, done.err
+    report = json.loads(done.out)
+    assert set(report) >= COMPILE_KEYS
+    assert report["fits"] is True
+    assert 17226 <= report["parameters"] <= 17228  # the two numbers of a shape may count
+    assert Path(report["program"]) == first
+    assert semc_command("compile", model, "-o", str(second), "--quiet").code == 0
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_compile_shows_progress_as_plain_lines(
+    semc_command: Semc, examples: Path, tmp_path: Path
+) -> None:
+    model = str(examples / "digits_mlp.onnx")
+    done = semc_command("compile", model, "-o", str(tmp_path / "p.semc"))
+    lines = done.err.splitlines()
+    assert lines
+    assert all(line.startswith(f"[{i}/{len(lines)}] ") for i, line in enumerate(lines, start=1))
+    assert all(line.endswith(" s") for line in lines)
+
+
+@pytest.mark.parametrize("level", ["graph", "tile", "place", "analog"])
+def test_emitted_level_can_be_read_by_opt(
+    semc_command: Semc, examples: Path, level: str, tmp_path: Path
+) -> None:
+    model, path = str(examples / "digits_mlp.onnx"), tmp_path / "level.mlir"
+    done = semc_command("compile", model, "--emit", level, "-q")
+    assert done.code == 0, done.err
+    assert semc_command("compile", model, "--emit", level, "-o", str(path), "-q").out == ""
+    assert path.read_text() == done.out
+    again = semc_command("opt", str(path))
+    assert again.code == 0, again.err
+    assert again.out == done.out
+
+
+def test_simulate_compares_with_the_reference(
+    semc_command: Semc, program: Path, few_samples: Path, examples: Path, tmp_path: Path
+) -> None:
+    outputs = tmp_path / "out.npz"
+    done = semc_command(
+        *("simulate", str(program), "--input", str(few_samples), "--output", str(outputs)),
+        *("--reference", str(examples / "digits_mlp.onnx"), "--tolerance", "0.001", "--json"),
+    )
+    assert done.code == 0, done.err
+    report = json.loads(done.out)
+    assert set(report) >= SIMULATE_KEYS
+    assert set(report["reference"]) >= REFERENCE_KEYS
+    assert report["samples"] == 20
+    assert report["accuracy"] >= 0.9
+    logits = read_arrays(outputs)["logits"]
+    labels = read_arrays(few_samples)["labels"]
+    assert report["accuracy"] == pytest.approx(np.mean(logits.reshape(20, 10).argmax(1) == labels))
+
+
+def test_simulate_out_of_tolerance_exits_with_4(
+    semc_command: Semc, program: Path, few_samples: Path, examples: Path
+) -> None:
+    done = semc_command(
+        *("simulate", str(program), "--input", str(few_samples), "--mode", "noisy"),
+        *("--reference", str(examples / "digits_mlp.onnx"), "--tolerance", "0"),
+    )
+    assert done.code == 4
+    assert "error: outputs must be within 0 of the reference" in done.err
+
+
+def test_random_inputs_are_drawn_from_the_seed(
+    semc_command: Semc, program: Path, tmp_path: Path
+) -> None:
+    found = []
+    for number, seed in enumerate(("1", "1", "2")):
+        out = tmp_path / f"{number}.npz"
+        done = semc_command(
+            *("simulate", str(program), "--random", "2", "--seed", seed, "--output", str(out))
+        )
+        assert done.code == 0, done.err
+        found.append(out.read_bytes())
+    assert found[0] == found[1]
+    assert found[0] != found[2]
+
+
+def test_inspect_lists_tensors_and_instructions(semc_command: Semc, program: Path) -> None:
+    plain = semc_command("inspect", str(program), "--asm", "--weights")
+    assert plain.code == 0, plain.err
+    done = semc_command("inspect", str(program), "--asm", "--weights", "--json")
+    data = json.loads(done.out)
+    assert data["tensors"]
+    assert data["asm"].splitlines()[0] in plain.out
+
+
+def test_targets_and_passes_are_listed(semc_command: Semc) -> None:
+    targets = json.loads(semc_command("targets", "--json").out)["targets"]
+    names = {target["name"] for target in targets}
+    assert names >= {"memcap-demo", "memcap-phone", "mesh-small", "mesh-cpu"}
+    for name in names:
+        assert name in semc_command("targets").out
+        assert f"name = {name}" in semc_command("targets", name).out
+    passes = json.loads(semc_command("passes", "--json").out)["passes"]
+    for entry in passes:
+        assert f"{entry['name']} " in semc_command("passes").out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["compile", "missing.onnx"], 1, "error: missing.onnx: "),
+        (["simulate", "missing.semc"], 1, "error: missing.semc: "),
+        (["inspect", "missing.semc"], 1, "error: missing.semc: "),
+        (["opt", "missing.mlir"], 1, "error: missing.mlir: No such file"),
+        (["targets", "memcap-dem"], 1, "did you mean memcap-demo?"),
+        (["compile"], 2, "Missing argument 'MODEL'"),
+        (["compile", "m.onnx", "--dim", "batch"], 2, "must be NAME=N with N >= 0, came 'batch'"),
+        (["compile", "m.onnx", "--dim", "batch=-1"], 2, "must be NAME=N with N >= 0"),
+        (["compile", "m.onnx", "--check-levels", "--emit", "tile"], 2, "exclude each other"),
+        (["compile", "m.onnx", "--check-levels", "--no-weights"], 2, "needs the weights"),
+        (["simulate", "p.semc", "--tolerance", "1"], 2, "--tolerance needs --reference"),
+        (["simulate", "p.semc", "--random", "1", "--input", "x"], 2, "exclude each other"),
+        (["simulat"], 2, "Did you mean 'simulate'?"),
+        (["opt", "-", "-p", "nothing"], 2, "error: there is no pass 'nothing'"),
+    ],
+)
+def test_errors_are_one_line_with_their_exit_code(
+    semc_command: Semc, arguments: list[str], code: int, message: str
+) -> None:
+    done = semc_command(*arguments)
+    assert done.code == code
+    assert done.out == ""
+    assert message in done.err
+    assert "Traceback" not in done.err
+    if code == 1:
+        assert done.err.count("\n") == 1
+
+
+def test_error_is_json_too(semc_command: Semc) -> None:
+    done = semc_command("opt", "-", "--json", stdin="\n  oops")
+    data = json.loads(done.out)
+    assert (data["exit_code"], data["error"]) == (1, "IRError")
+    assert data["where"].startswith("<stdin>:2:")
+    assert data["schema_version"] == 1
+
+
+def test_every_fault_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    faults = [ModelError("a second fault", where="node 'b'")]
+    error = ModelError("a first fault", where="node 'a'", faults=faults)
+    assert report_error(error, as_json=False) == 1
+    assert capsys.readouterr().err == (
+        "error: node 'a': a first fault\nerror: node 'b': a second fault\n"
+    )
+
+
+def test_own_fault_is_one_line_and_70(semc_command: Semc, monkeypatch: pytest.MonkeyPatch) -> None:
+    import semc.compiler.opt_main
+
+    def fail(_options: object) -> None:
+        raise ZeroDivisionError("two\nlines")
+
+    monkeypatch.setattr(semc.compiler.opt_main, "run_opt", fail)
+    done = semc_command("opt", "-")
+    assert done.code == 70
+    assert done.err == (
+        "error: semc itself failed (ZeroDivisionError: two\\nlines); "
+        "use --debug for the traceback\n"
+    )
+    with pytest.raises(ZeroDivisionError):
+        semc_command("opt", "-", "--debug")
+
+
+def test_json_has_no_infinities(capsys: pytest.CaptureFixture[str]) -> None:
+    print_json({"a": float("inf"), "b": [np.float32("nan"), np.int64(3)], "c": np.arange(2)})
+    data = json.loads(capsys.readouterr().out)
+    assert data == {"schema_version": 1, "a": None, "b": [None, 3], "c": [0, 1]}
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04broken", b"plain text"])
+def test_data_that_are_no_npz_are_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "data.npz"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"data\.npz: data must be an \.npz file"):
+        read_arrays(path)
+
+
+def test_pickled_and_nameless_data_are_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "object.npz", a=np.array([{}], dtype=object))
+    np.save(tmp_path / "single.npy", np.zeros(3))
+    for name in ("object.npz", "single.npy"):
+        with pytest.raises(InputError):
+            read_arrays(tmp_path / name)
+
+
+def test_arrays_survive_any_name(tmp_path: Path) -> None:
+    arrays = {"file": np.arange(3), "a/b:0": np.float32(2), "empty": np.zeros((0, 4), np.int8)}
+    write_arrays(tmp_path / "plain", arrays)
+    found = read_arrays(tmp_path / "plain")
+    assert set(found) == set(arrays)
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(found[name], array, strict=True)
+
+
+def test_random_arrays_fit_their_inputs() -> None:
+    specs = {"x": ((1, 3), np.dtype(np.float32)), "ids": ((2,), np.dtype(np.int64))}
+    arrays = random_arrays(specs, 4, seed=1)
+    assert {name: array.shape for name, array in arrays.items()} == {"x": (4, 1, 3), "ids": (4, 2)}
+    assert len(split_samples(arrays, specs)) == 4
+    assert set(np.unique(arrays["ids"])) == {0, 1}
+    assert np.abs(arrays["x"]).max() <= 1
+    for name, again in random_arrays(specs, 4, seed=1).items():
+        np.testing.assert_array_equal(again, arrays[name], strict=True)
+
+
+def test_check_levels_reports_each_level(
+    semc_command: Semc, examples: Path, tmp_path: Path
+) -> None:
+    done = semc_command(
+        *("compile", str(examples / "digits_cnn.onnx"), "-o", str(tmp_path / "p.semc")),
+        *("--calibrate", str(examples / "digits_calibration.npz"), "--check-levels", "--json"),
+    )
+    assert done.code == 0, done.err
+    levels = json.loads(done.out)["levels"]
+    assert [level["level"] for level in levels] == ["graph", "tile", "place", "analog"]
+    assert all(level["compared"] > 0 for level in levels)
+
+
+def test_help_costs_little() -> None:
+    """CPU time of the best of three runs; onnx or xDSL alone would take longer."""
+    seconds = []
+    for _ in range(3):
+        before = os.times()
+        subprocess.run([sys.executable, "-m", "semc", "--help"], check=True, capture_output=True)
+        after = os.times()
+        seconds.append(
+            after.children_user
+            + after.children_system
+            - before.children_user
+            - before.children_system
+        )
+    assert min(seconds) < 0.25
+
+
+def test_a_closed_pipe_is_no_traceback() -> None:
+    child = subprocess.Popen(
+        [sys.executable, "-m", "semc", "targets"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert child.stdout is not None
+    assert child.stderr is not None
+    child.stdout.close()
+    error = child.stderr.read()
+    child.stderr.close()
+    child.wait(timeout=60)
+    assert b"Traceback" not in error
