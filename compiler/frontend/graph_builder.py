@@ -9,6 +9,7 @@ from math import prod
 import numpy as np
 from xdsl.dialects.builtin import (
     DenseArrayBase,
+    DenseIntOrFPElementsAttr,
     FloatAttr,
     IntegerAttr,
     LocationAttr,
@@ -69,7 +70,10 @@ class GraphBuilder:
         if value is None or not isinstance(value.owner, graph.ConstantOp):
             return None
         attr = value.owner.value
-        return self.weights[attr.data] if isinstance(attr, WeightAttr) else table_of(attr)
+        if isinstance(attr, WeightAttr):
+            return self.weights[attr.data]
+        assert isinstance(attr, DenseIntOrFPElementsAttr)
+        return table_of(attr)
 
     def is_constant(self, value: SSAValue | None) -> bool:
         """Whether ``value`` is a stored array (its bytes may be absent)."""
@@ -261,9 +265,7 @@ class GraphBuilder:
         bias: SSAValue | None = None,
     ) -> SSAValue:
         """Layer (``center``) or RMS normalisation over ``axes``; scale and bias broadcast to x."""
-        sizes = DenseArrayBase.from_list(
-            i32, [1, int(scale is not None), int(bias is not None)]
-        )
+        sizes = DenseArrayBase.from_list(i32, [1, int(scale is not None), int(bias is not None)])
         op = graph.NormOp.create(
             operands=[v for v in (x, scale, bias) if v is not None],
             result_types=[x.type],
@@ -345,5 +347,3 @@ class GraphBuilder:
         return self.insert(
             graph.CumulateOp.make([x], kind=kind, axis=axis, exclusive=exclusive, reverse=reverse)
         )
-
-

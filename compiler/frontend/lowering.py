@@ -39,9 +39,9 @@ class NotLowered(Exception):
 class OnnxNode:
     """One ONNX node as lowerings see it.
 
-    ``inputs`` holds None for omitted optional inputs; ``outputs`` is (shape, dtype) by output, None
-    for omitted or unused ones; ``attrs`` are plain Python values (ints, floats, str, lists, arrays) as
-    given in the model (defaults of the schema are filled in).
+    ``inputs`` holds None for omitted optional inputs; ``outputs`` is (shape, dtype) by output,
+    None for omitted or unused ones; ``attrs`` are plain Python values (ints, floats, str, lists,
+    arrays) as given in the model, with the schema's defaults filled in.
     """
 
     op: str

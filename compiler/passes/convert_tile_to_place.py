@@ -306,6 +306,6 @@ def _value_name(value: SSAValue) -> StringAttr | None:
         return name
     names = owner.attributes.get("values")
     if isinstance(names, ArrayAttr):
-        item = names.data[owner.results.index(value)]  # type: ignore[arg-type]
+        item = names.data[owner.results.index(value)]
         return item if isinstance(item, StringAttr) else None
     return None

@@ -96,10 +96,18 @@ class Planner:
             self._plan_op(op)
         for value, name in outputs:
             source = self._any_home(value)
+            if self._is_computed_at_port(source):
+                source.port = f"output:{name}"
+                continue
             target = Buffer(value, self.machine.port_memory, port=f"output:{name}")
             self.buffers.append(target)
             self._slot("dma", None, [source], [target])
         self._allocate()
+
+    def _is_computed_at_port(self, buffer: Buffer) -> bool:
+        """Whether a buffer can be an output as it is: whole, computed, and no port already."""
+        own = buffer.source is None and buffer.constant is None and buffer.port is None
+        return own and buffer.memory == self.machine.port_memory
 
     def _plan_op(self, op: Operation) -> None:
         if isinstance(op, graph.ConstantOp):

@@ -38,9 +38,7 @@ def test_the_first_wrong_node_and_level_are_named(
 ) -> None:
     """The second rectifier clips at 1 instead of 0: everything before it still agrees."""
     compilation = _compile(examples, "memcap-demo")
-    constants = [
-        op for op in compilation.levels[level].walk() if isinstance(op, arith.ConstantOp)
-    ]
+    constants = [op for op in compilation.levels[level].walk() if isinstance(op, arith.ConstantOp)]
     old = constants[1].value
     assert isinstance(old, FloatAttr)
     constants[1].properties["value"] = FloatAttr(1.0, old.type)
