@@ -421,16 +421,13 @@ def passes_command(as_json: bool) -> None:
         print_json(
             {
                 "passes": [{"name": name, "summary": text} for name, text in passes],
-                "pipelines": [
-                    {"name": name, "summary": text, "text": PIPELINES[name].text}
-                    for name, text in pipelines
-                ],
+                "pipelines": [{"name": name, "summary": text} for name, text in pipelines],
             }
         )
         return
     print_columns(passes)
     if pipelines:
-        click.echo("\npipelines")
+        click.echo("\npipelines (option target=TARGET)")
         print_columns(pipelines)
 
 

@@ -1,4 +1,4 @@
-"""The recipe: from an ONNX file to a program, one pass a line.
+"""From an ONNX file to a program, by the recipe.
 
     load -> import -> graph -> tile -> quantize -> place -> lower -> emit
 
@@ -24,6 +24,7 @@ from xdsl.passes import ModulePass
 
 from ..backends.targets import MemcapTarget, Target, load_target
 from ..errors import InputError
+from . import recipe
 from .context import CompilerContext, new_context
 from .frontend.import_onnx import import_model, input_names
 from .frontend.load import load_model
@@ -180,22 +181,22 @@ class _Driver:
         if self._reached("onnx", module, until):
             return module
         with self.phase("graph"):
-            self.run(module, self.graph_passes())
+            self.run(module, recipe.graph_passes(self.options.target))
         if self._reached("graph", module, until):
             return module
         with self.phase("tile"):
-            self.run(module, self.tile_passes())
+            self.run(module, recipe.tile_passes(self.options.target))
         with self.phase("quantize"):
             self.calibrate(module)
-            self.run(module, self.quantize_passes())
+            self.run(module, recipe.quantize_passes(self.options.target))
         if self._reached("tile", module, until):
             return module
         with self.phase("place"):
-            self.run(module, self.place_passes())
+            self.run(module, recipe.place_passes(self.options.target))
         if self._reached("place", module, until):
             return module
         with self.phase("lower"):
-            self.run(module, self.machine_passes())
+            self.run(module, recipe.machine_passes(self.options.target))
         self._reached(last_level(self.target), module, until)
         return module
 
@@ -208,77 +209,6 @@ class _Driver:
 
     def run(self, module: ModuleOp, passes: Sequence[ModulePass]) -> None:
         run_passes(module, passes, ctx=self.context, verify=self.options.verify)
-
-    # The recipe.
-
-    def graph_passes(self) -> list[ModulePass]:
-        from .passes.convert_onnx_to_graph import ConvertOnnxToGraph
-        from .passes.fold_views import FoldViews
-
-        return [
-            ConvertOnnxToGraph(),
-            FoldViews(),
-        ]
-
-    def tile_passes(self) -> list[ModulePass]:
-        from dataclasses import asdict
-
-        from .cost import costs_of
-        from .passes.convert_graph_to_tile import ConvertGraphToTile
-        from .passes.cut_tiles import CutTiles
-        from .passes.fold_views import FoldViews
-        from .passes.fuse_maps import FuseMaps
-
-        lower = ConvertGraphToTile()
-        cut = CutTiles(rows=1 << 30, weight_cols=1 << 30)
-        if isinstance(self.target, MemcapTarget):
-            lower = ConvertGraphToTile(**asdict(costs_of(self.target)))
-            cut = CutTiles(rows=self.target.array.rows, weight_cols=self.target.weight_cols)
-        return [
-            lower,
-            FoldViews(),
-            FuseMaps(),
-            cut,
-        ]
-
-    def quantize_passes(self) -> list[ModulePass]:
-        from .passes.quantize_matrices import QuantizeMatrices
-
-        if not isinstance(self.target, MemcapTarget):
-            return []
-        return [
-            QuantizeMatrices(target=self.options.target),
-        ]
-
-    def place_passes(self) -> list[ModulePass]:
-        from .passes.check_placement import CheckPlacement
-        from .passes.convert_tile_to_place import ConvertTileToPlace
-
-        name = self.options.target
-        return [
-            self.site_pass(),
-            ConvertTileToPlace(target=name),
-            CheckPlacement(),
-        ]
-
-    def site_pass(self) -> ModulePass:
-        """The pass that chooses where work goes: array sites or devices."""
-        if isinstance(self.target, MemcapTarget):
-            from .passes.place_tiles import PlaceTiles
-
-            return PlaceTiles(target=self.options.target)
-        from .passes.assign_devices import AssignDevices
-
-        return AssignDevices(target=self.options.target)
-
-    def machine_passes(self) -> list[ModulePass]:
-        if isinstance(self.target, MemcapTarget):
-            from .passes.convert_place_to_analog import ConvertPlaceToAnalog
-
-            return [ConvertPlaceToAnalog()]
-        from .passes.convert_place_to_pal import ConvertPlaceToPal
-
-        return [ConvertPlaceToPal(target=self.options.target)]
 
     def calibrate(self, module: ModuleOp) -> None:
         """Collect what the matrices' inputs look like on the calibration samples."""

@@ -15,14 +15,14 @@ import ast
 import difflib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
-from string import Template
 from typing import TYPE_CHECKING
 
 from ..errors import IRError, SemcError
+from .recipe import PIPELINES
 
 if TYPE_CHECKING:
     from xdsl.context import Context
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from xdsl.utils.arg_spec import ArgSpec
 
     AfterPass = Callable[[ModulePass, ModuleOp], None]
+
+#: What a named pipeline is for when its use does not say.
+DEFAULT_TARGET = "memcap-demo"
 
 _FOLDER = Path(__file__).parent / "passes"
 
@@ -83,15 +86,6 @@ class PassInfo:
         raise TypeError(f"{self.module} must define the pass {self.name!r}, and does not")
 
 
-@dataclass(frozen=True, slots=True)
-class NamedPipeline:
-    """A pipeline under a name: ``$option`` in its text is filled in from ``defaults`` or a use."""
-
-    text: str
-    summary: str
-    defaults: dict[str, str] = field(default_factory=dict)
-
-
 def _discover() -> dict[str, PassInfo]:
     passes = {
         name: PassInfo(name, module, text=text) for name, (module, text) in _STOCK_PASSES.items()
@@ -107,23 +101,6 @@ def _discover() -> dict[str, PassInfo]:
 PASSES: dict[str, PassInfo] = _discover()
 
 #: The way down to a memcap chip, level by level, as the driver takes it.
-PIPELINES: dict[str, NamedPipeline] = {
-    "onnx-to-graph": NamedPipeline(
-        "convert-onnx-to-graph,fold-views", "Decompose ONNX operators into the core operations"
-    ),
-    "graph-to-tile": NamedPipeline(
-        "convert-graph-to-tile,fold-views,fuse-maps,"
-        "cut-tiles{rows=$rows weight-cols=$weight_cols},quantize-matrices{target=$target}",
-        "Cut matrices into tiles, fuse the rest and choose the codes",
-        {"rows": "128", "weight_cols": "32", "target": "memcap-demo"},
-    ),
-    "tile-to-place": NamedPipeline(
-        "place-tiles{target=$target},convert-tile-to-place{target=$target},check-placement",
-        "Give tiles, buffers and tasks their sites and times",
-        {"target": "memcap-demo"},
-    ),
-    "place-to-analog": NamedPipeline("convert-place-to-analog", "Lower to chip instructions"),
-}
 
 
 def parse_pipeline(text: str) -> list[ModulePass]:
@@ -141,23 +118,18 @@ def parse_pipeline(text: str) -> list[ModulePass]:
     passes: list[ModulePass] = []
     for spec in specs:
         if spec.name in PIPELINES:
-            options = {
-                key: ",".join(map(_option_text, values)) for key, values in spec.parameters.items()
-            }
-            passes += parse_pipeline(expand_pipeline(spec.name, options))
+            passes += _named_passes(spec)
         else:
             passes.append(_make_pass(spec))
     return passes
 
 
-def expand_pipeline(name: str, options: dict[str, str] | None = None) -> str:
-    """The text of a named pipeline with its ``$option`` places filled in."""
-    pipeline = PIPELINES[name]
-    options = {key.replace("-", "_"): value for key, value in (options or {}).items()}
-    if unknown := sorted(set(options) - set(pipeline.defaults)):
-        known = ", ".join(sorted(pipeline.defaults)) or "none"
-        raise PipelineError(f"pipeline {name!r} has no option {unknown[0]!r}; it has: {known}")
-    return Template(pipeline.text).substitute(pipeline.defaults | options)
+def _named_passes(spec: ArgSpec) -> list[ModulePass]:
+    """The passes of a named pipeline for the target that its option names."""
+    options = {key: ",".join(map(_option_text, v)) for key, v in spec.parameters.items()}
+    if unknown := sorted(set(options) - {"target"}):
+        raise PipelineError(f"pipeline {spec.name!r} has no option {unknown[0]!r}; it has: target")
+    return PIPELINES[spec.name].passes(options.get("target", DEFAULT_TARGET).strip('"'))
 
 
 def run_passes(

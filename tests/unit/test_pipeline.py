@@ -13,7 +13,6 @@ from xdsl.dialects.builtin import FusedLoc, ModuleOp, NameLoc, NoneAttr, StringA
 from xdsl.passes import ModulePass
 from xdsl.utils.exceptions import PassFailedException
 
-from semc.compiler import pipeline
 from semc.compiler.context import CompilerContext, new_context, weights_of
 from semc.compiler.diagnostics import location_text, single_line, where_of
 from semc.compiler.opt_main import OptOptions, print_module, run_opt
@@ -72,17 +71,16 @@ def test_bad_pipeline_is_a_usage_error(text: str, message: str) -> None:
     assert caught.value.exit_code == 2
 
 
-def test_named_pipeline_fills_in_options(monkeypatch: pytest.MonkeyPatch) -> None:
-    tidy = pipeline.NamedPipeline("cse,$last", "Tidy up", {"last": "dce"})
-    monkeypatch.setitem(PIPELINES, "tidy", tidy)
-    assert [step.name for step in parse_pipeline("tidy")] == ["cse", "dce"]
-    assert [step.name for step in parse_pipeline("tidy{last=canonicalize},dce")] == [
-        "cse",
-        "canonicalize",
-        "dce",
+def test_named_pipelines_are_the_recipe_of_their_target() -> None:
+    chip = [step.name for step in parse_pipeline("tile-to-place{target=memcap-phone},dce")]
+    mesh = [step.name for step in parse_pipeline("tile-to-place{target=mesh-small}")]
+    assert chip == ["place-tiles", "convert-tile-to-place", "check-placement", "dce"]
+    assert mesh == ["assign-devices", "convert-tile-to-place", "check-placement"]
+    assert [s.name for s in parse_pipeline("place-to-machine{target=mesh-cpu}")] == [
+        "convert-place-to-pal"
     ]
-    with pytest.raises(PipelineError, match="has no option 'first'; it has: last"):
-        parse_pipeline("tidy{first=cse}")
+    with pytest.raises(PipelineError, match="has no option 'first'; it has: target"):
+        parse_pipeline("tile-to-place{first=cse}")
 
 
 @dataclass(frozen=True)

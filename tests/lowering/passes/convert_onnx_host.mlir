@@ -19,3 +19,12 @@ func.func @unique(%x: tensor<4xf32>) -> (tensor<2xf32>, tensor<2xi64>) {
   %u, %i = onnx.Unique(%x) {values = ["u", "i"]} : (tensor<4xf32>) -> (tensor<2xf32>, tensor<2xi64>)
   func.return %u, %i : tensor<2xf32>, tensor<2xi64>
 }
+
+// A slice whose ends are computed has no fixed shape of its own: the host runs it, and says why.
+// CHECK-LABEL: func.func @computed_slice
+// CHECK: graph.host(%x, %starts, %ends) {{.*}} {op = "Slice", reason = "{{.*}}computed while running{{.*}}", value = "part"}
+func.func @computed_slice(%x: tensor<8xf32>, %starts: tensor<1xi64>, %ends: tensor<1xi64>) -> tensor<4xf32> {
+  %y = onnx.Slice(%x, %starts, %ends, _, _) {value = "part"}
+    : (tensor<8xf32>, tensor<1xi64>, tensor<1xi64>) -> (tensor<4xf32>)
+  func.return %y : tensor<4xf32>
+}
