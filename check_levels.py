@@ -98,10 +98,10 @@ def _run_onnx(
     """Every ONNX value, and the node that makes it."""
     from xdsl.dialects.func import ReturnOp
 
-    from .compiler.driver import main_function
     from .compiler.frontend.host_node import host_node_model, host_node_operands
     from .compiler.frontend.import_onnx import input_names, output_names
     from .dialects.attributes import WeightAttr, node_names, table_of
+    from .dialects.functions import main_function
     from .dialects.graph import ConstantOp
     from .runtime.execute.host import run_host
 
@@ -142,8 +142,8 @@ def _names_of(op: Any) -> list[str]:
 def _run_function(
     module: "ModuleOp", inputs: Mapping[str, np.ndarray], weights: Mapping[str, np.ndarray]
 ) -> Values:
-    from .compiler.driver import main_function
     from .compiler.frontend.import_onnx import input_names, output_names
+    from .dialects.functions import main_function
     from .runtime.interpret.interpret import interpret_function
 
     main = main_function(module)

@@ -14,30 +14,31 @@ import hashlib
 import json
 import mmap
 import os
-import struct
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from math import prod
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from ..errors import ProgramError, TargetError
-from .tables import ELEMENT_CODE, ELEMENTS
+from ..files import replacing
+from .tensor_file import (
+    CHUNK_BYTES,
+    DTYPE_OF_TAG,
+    TAG_OF_DTYPE,
+    array_bytes,
+    encode_header,
+    header_length,
+)
 
 if TYPE_CHECKING:
     from .targets import Target
 
 FORMAT_VERSION = 1
 MACHINES = ("memcap", "mesh")
-_HEADER_LIMIT = 100_000_000  # the limit of the safetensors format
-_CHUNK_BYTES = 1 << 24
 _NO_DIGEST = "0" * 64
-_DTYPE_OF_TAG = {tag: dtype for _, dtype, tag in ELEMENTS}
-_TAGS = tuple(_DTYPE_OF_TAG)
+_TAGS = tuple(DTYPE_OF_TAG)  # no mapping: what a file says may not be hashable
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -132,28 +133,17 @@ class Program:
         order = _section_order(self.tensors)
         digests = dict.fromkeys(order, _NO_DIGEST)
         length = len(_header(self._manifest_text(digests)))
-        target = Path(path)
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(b"\0" * length)
-                for name in order:
-                    digests[name] = _write_section(file, self.tensors, name)
-                file.seek(0)
-                file.write(_header(self._manifest_text(digests)))
-                file.flush()
-                os.fsync(file.fileno())
-            os.chmod(temporary, 0o666 & ~_umask())
-            os.replace(temporary, target)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-        _sync_folder(target.parent)
+        with replacing(path) as file:
+            file.write(b"\0" * length)
+            for name in order:
+                digests[name] = _write_section(file, self.tensors, name)
+            file.seek(0)
+            file.write(_header(self._manifest_text(digests)))
 
     def _manifest_text(self, digests: Mapping[str, str]) -> str:
         sections = {
             name: {
-                "dtype": ELEMENTS[ELEMENT_CODE[self.tensors.entry(name).dtype]][2],
+                "dtype": TAG_OF_DTYPE[self.tensors.entry(name).dtype],
                 "shape": list(self.tensors.entry(name).shape),
                 "sha256": digest,
             }
@@ -174,8 +164,8 @@ def load_program(path: str | os.PathLike[str]) -> Program:
         with open(path, "rb") as file:
             size = os.fstat(file.fileno()).st_size
             prefix = file.read(8)
-            length = struct.unpack("<Q", prefix)[0] if len(prefix) == 8 else 0
-            if not 2 <= length <= min(_HEADER_LIMIT, size - 8):
+            length = header_length(prefix, size)
+            if length is None:
                 raise _not_a_program(where, "its header does not fit the file")
             header = prefix + file.read(length)
             buffer = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
@@ -208,21 +198,12 @@ def _header(manifest_text: str) -> bytes:
     """The bytes before the first section, wholly determined by the manifest."""
     sections = json.loads(manifest_text)["sections"]
     digest = hashlib.sha256(_utf8(manifest_text)).hexdigest()
-    header: dict[str, Any] = {"__metadata__": {"semc": manifest_text, "semc_sha256": digest}}
-    offset = 0
-    order = sorted(sections, key=lambda n: (-_DTYPE_OF_TAG[sections[n]["dtype"]].itemsize, n))
-    for name in order:
-        entry = sections[name]
-        end = offset + prod(entry["shape"]) * _DTYPE_OF_TAG[entry["dtype"]].itemsize
-        header[name] = {
-            "dtype": entry["dtype"],
-            "shape": entry["shape"],
-            "data_offsets": [offset, end],
-        }
-        offset = end
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    return struct.pack("<Q", len(text)) + text
+    arrays = {n: (sections[n]["dtype"], sections[n]["shape"]) for n in _file_order(sections)}
+    return encode_header(arrays, {"semc": manifest_text, "semc_sha256": digest})
+
+
+def _file_order(sections: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    return sorted(sections, key=lambda n: (-DTYPE_OF_TAG[sections[n]["dtype"]].itemsize, n))
 
 
 def _write_section(file: BinaryIO, sections: Sections, name: str) -> str:
@@ -234,23 +215,10 @@ def _write_section(file: BinaryIO, sections: Sections, name: str) -> str:
             f"{list(array.shape)}"
         )
     digest = hashlib.sha256()
-    for chunk in _chunks(array):
+    for chunk in array_bytes(array):
         digest.update(chunk)
         file.write(chunk)
     return digest.hexdigest()
-
-
-def _chunks(array: np.ndarray) -> Iterator[memoryview]:
-    """Row-major bytes in pieces, so that views and broadcasts are never copied whole."""
-    if array.ndim == 0 or array.flags.c_contiguous:
-        flat = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
-        for start in range(0, len(flat), _CHUNK_BYTES):
-            yield flat[start : start + _CHUNK_BYTES]
-    elif array.nbytes <= _CHUNK_BYTES:
-        yield from _chunks(np.ascontiguousarray(array))
-    else:
-        for part in array:
-            yield from _chunks(part)
 
 
 def _manifest_text_of(header: bytes, where: str) -> str:
@@ -341,10 +309,9 @@ def _map_sections(
     where: str,
 ) -> dict[str, Section]:
     """Views of all sections, each compared with its digest."""
-    order = sorted(sections, key=lambda n: (-_DTYPE_OF_TAG[sections[n]["dtype"]].itemsize, n))
     spans: dict[str, tuple[int, int, np.dtype]] = {}
-    for name in order:
-        dtype = _DTYPE_OF_TAG[sections[name]["dtype"]]
+    for name in _file_order(sections):
+        dtype = DTYPE_OF_TAG[sections[name]["dtype"]]
         count = prod(sections[name]["shape"])
         spans[name] = (start, count, dtype)
         start += count * dtype.itemsize
@@ -370,8 +337,8 @@ def _map_sections(
 def _digest(buffer: mmap.mmap, begin: int, end: int) -> str:
     digest = hashlib.sha256()
     with memoryview(buffer) as view:
-        for at in range(begin, end, _CHUNK_BYTES):
-            digest.update(view[at : min(at + _CHUNK_BYTES, end)])
+        for at in range(begin, end, CHUNK_BYTES):
+            digest.update(view[at : min(at + CHUNK_BYTES, end)])
     return digest.hexdigest()
 
 
@@ -389,19 +356,3 @@ def _altered(where: str, what: str) -> ProgramError:
         where=where,
         help="copy or compile it again",
     )
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the new name durable, where the system can."""
-    with suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

@@ -2,20 +2,20 @@
 
 from collections.abc import Iterator
 
-from xdsl.dialects import func
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Attribute, Block, Operation, OpResult, SSAValue
 from xdsl.traits import Pure
+
+from ..dialects.functions import defined_functions
 
 #: Discardable attributes that name the ONNX values an op yields: one, or a list of several.
 VALUE_NAMES = ("value", "values")
 
 
 def function_blocks(module: ModuleOp) -> Iterator[Block]:
-    """The body of each function of ``module``; semc's functions are single blocks."""
-    for op in module.body.block.ops:
-        if isinstance(op, func.FuncOp) and op.body.blocks:
-            yield op.body.block
+    """The body of each function of ``module``."""
+    for function in defined_functions(module):
+        yield function.body.block
 
 
 def erase_dead(block: Block) -> None:

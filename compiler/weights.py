@@ -10,35 +10,21 @@ import json
 import math
 import mmap
 import os
-import struct
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
+from ..backends.tensor_file import (
+    DTYPE_OF_TAG,
+    TAG_OF_DTYPE,
+    array_bytes,
+    encode_header,
+    header_length,
+)
 from ..dialects.types import dtype_named, element_name
 from ..errors import IRError, ModelError
-
-_SAFETENSORS_OF_ELEMENT = {
-    "f64": "F64",
-    "f32": "F32",
-    "f16": "F16",
-    "bf16": "BF16",
-    "i64": "I64",
-    "i32": "I32",
-    "i16": "I16",
-    "i8": "I8",
-    "ui64": "U64",
-    "ui32": "U32",
-    "ui16": "U16",
-    "ui8": "U8",
-    "i1": "BOOL",
-}
-_ELEMENT_OF_SAFETENSORS = {tag: name for name, tag in _SAFETENSORS_OF_ELEMENT.items()}
-_MAX_HEADER_BYTES = 100_000_000  # the limit of the safetensors format
-_CHUNK_BYTES = 1 << 24
+from ..files import replacing
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,6 +101,11 @@ class WeightStore(Mapping[str, np.ndarray]):
     def __contains__(self, name: object) -> bool:
         return name in self._entries
 
+    def forget_values(self) -> None:
+        """Keep names, shapes and dtypes only, as if every tensor were absent."""
+        for name, entry in self._entries.items():
+            self._entries[name] = Deferred(entry.shape, entry.dtype)
+
     def shape(self, name: str) -> tuple[int, ...]:
         """The shape of a tensor, without reading it."""
         return self._entries[name].shape
@@ -139,22 +130,17 @@ class WeightStore(Mapping[str, np.ndarray]):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write all tensors as one safetensors file, atomically and one tensor at a time."""
-        # Falling item sizes keep every tensor aligned without holes, which the format forbids.
         names = sorted(self._entries, key=lambda n: -self.dtype(n).itemsize)
-        present = [name for name in names if not self.is_absent(name)]
-        target = Path(path)
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(_encode_header(self, present))
-                for name in present:
-                    _write_tensor(file.write, self[name])
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, target)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        arrays = {n: (TAG_OF_DTYPE[self.dtype(n)], list(self.shape(n))) for n in names}
+        absent = {
+            n: (element_name(self.dtype(n)), self.shape(n)) for n in self if self.is_absent(n)
+        }
+        present = {n: entry for n, entry in arrays.items() if n not in absent}
+        metadata = {"absent": json.dumps(absent)} if absent else None
+        with replacing(path) as file:
+            file.write(encode_header(present, metadata))
+            for name in present:
+                file.writelines(array_bytes(self[name]))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "WeightStore":
@@ -189,45 +175,11 @@ def unique_name(name: str, taken: Mapping[str, object] | set[str]) -> str:
     return f"{name}_{number}"
 
 
-def _encode_header(store: WeightStore, present: Sequence[str]) -> bytes:
-    header: dict[str, object] = {}
-    absent = {
-        name: (element_name(store.dtype(name)), store.shape(name))
-        for name in store
-        if store.is_absent(name)
-    }
-    if absent:
-        header["__metadata__"] = {"absent": json.dumps(absent)}
-    offset = 0
-    for name in present:
-        end = offset + store.entry(name).nbytes
-        header[name] = {
-            "dtype": _SAFETENSORS_OF_ELEMENT[element_name(store.dtype(name))],
-            "shape": list(store.shape(name)),
-            "data_offsets": [offset, end],
-        }
-        offset = end
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    return struct.pack("<Q", len(text)) + text
-
-
-def _write_tensor(write: Callable[[memoryview], object], array: np.ndarray) -> None:
-    """Write ``array`` row-major, in pieces, so that views and broadcasts are never copied whole."""
-    if array.flags.c_contiguous or array.ndim == 0 or array.nbytes <= _CHUNK_BYTES:
-        flat = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
-        write(flat.data)
-        return
-    for part in array:
-        _write_tensor(write, part)
-
-
 def _read_header(
     read: Callable[[int], bytes], size: int, where: str
 ) -> tuple[dict[str, dict], int]:
-    prefix = read(8)
-    length = struct.unpack("<Q", prefix)[0] if len(prefix) == 8 else 0
-    if not 2 <= length <= min(_MAX_HEADER_BYTES, size - 8):
+    length = header_length(read(8), size)
+    if length is None:
         raise ModelError("a weight file must be a whole safetensors file", where=where)
     try:
         header = json.loads(read(length))
@@ -242,7 +194,7 @@ def _map_tensor(
     buffer: mmap.mmap | bytes, start: int, size: int, entry: dict, where: str
 ) -> np.ndarray:
     try:
-        dtype = dtype_named(_ELEMENT_OF_SAFETENSORS[entry["dtype"]])
+        dtype = DTYPE_OF_TAG[entry["dtype"]]
         shape = tuple(int(d) for d in entry["shape"])
         begin, end = (int(o) for o in entry["data_offsets"])
     except (KeyError, TypeError, ValueError):

@@ -19,7 +19,6 @@ raises ``event`` when it is done; streams run side by side and only events order
 from xdsl.dialects.builtin import (
     DenseArrayBase,
     DenseIntOrFPElementsAttr,
-    FloatAttr,
     IntegerAttr,
     StringAttr,
     UnitAttr,
@@ -33,7 +32,6 @@ from xdsl.irdl import (
     opt_prop_def,
     prop_def,
     region_def,
-    result_def,
     traits_def,
 )
 from xdsl.parser import Parser
@@ -41,14 +39,14 @@ from xdsl.printer import Printer
 from xdsl.traits import HasParent, NoTerminator
 from xdsl.utils.exceptions import VerifyException
 
-from .attributes import WeightAttr, table_of
-from .place import SITE_COLUMNS, BufferType, RegionSlot
-from .tile import CrossbarType, verify_mvm, verify_tiles
+from .attributes import table_of
+from .place import BufferCopy, BufferType, RegionSlot, verify_sites
+from .tile import MATRIX_FORMAT, CrossbarType, StoredMatrixOp, verify_mvm, verify_tiles
 from .types import shape_of
 
 
 @irdl_op_definition
-class ProgramOp(IRDLOperation):
+class ProgramOp(StoredMatrixOp):
     """Writes weight codes into the arrays of ``sites`` before the program starts.
 
     Tiles are sorted by layer, so that each layer's are one range.
@@ -56,27 +54,19 @@ class ProgramOp(IRDLOperation):
 
     name = "analog.program"
     matrix = prop_def(IntegerAttr.constr(i64))
-    weight = prop_def(WeightAttr)
-    codes = opt_prop_def(WeightAttr)
-    scale = opt_prop_def(WeightAttr)
-    input_scale = opt_prop_def(FloatAttr)
-    adc_range = opt_prop_def(DenseIntOrFPElementsAttr)
     tiles = prop_def(DenseIntOrFPElementsAttr)
     sites = prop_def(DenseIntOrFPElementsAttr)
     routes = prop_def(DenseIntOrFPElementsAttr)
-    result = result_def(CrossbarType)
     assembly_format = (
-        "`matrix` $matrix $weight (`codes` $codes^)? (`scale` $scale^)? "
-        "(`input_scale` $input_scale^)? (`adc_range` $adc_range^)? "
-        "`tiles` $tiles `sites` $sites `routes` $routes attr-dict `:` type($result)"
+        "`matrix` $matrix " + MATRIX_FORMAT + "`tiles` $tiles `sites` $sites `routes` $routes "
+        "attr-dict `:` type($result)"
     )
 
     def verify_(self) -> None:
         assert isinstance(self.result.type, CrossbarType)
         tiles, sites = table_of(self.tiles), table_of(self.sites)
         verify_tiles(tiles, self.result.type.shape)
-        if sites.shape != (len(tiles), len(SITE_COLUMNS)):
-            raise VerifyException(f"analog.program: sites need columns {SITE_COLUMNS}, a tile each")
+        verify_sites(self, sites, tiles)
         if (sites[1:, 0] < sites[:-1, 0]).any():
             raise VerifyException("analog.program: tiles must be sorted by layer")
 
@@ -128,28 +118,6 @@ def _verify_range(op: Operation, tiles: DenseArrayBase, crossbar: Operation) -> 
         raise VerifyException(f"{op.name}: these tiles belong to {unit}, not {parent.unit.data}")
 
 
-@irdl_op_definition
-class DriveOp(IRDLOperation):
-    """Quantises rows of ``x`` and puts them on the row lines of the tiles, position by position."""
-
-    name = "analog.drive"
-    crossbar = operand_def(CrossbarType)
-    x = operand_def(BufferType)
-    tiles = prop_def(DenseArrayBase.constr(i64))
-    event = prop_def(IntegerAttr.constr(i64))
-    traits = traits_def(HasParent(ControllerOp))
-    assembly_format = (
-        "$crossbar `,` $x `tiles` $tiles `event` $event attr-dict `:` type($crossbar) `,` type($x)"
-    )
-
-    def verify_(self) -> None:
-        _verify_range(self, self.tiles, self.crossbar.owner)  # type: ignore[arg-type]
-        assert isinstance(self.x.type, BufferType)
-        assert isinstance(self.crossbar.type, CrossbarType)
-        x = shape_of(self.x.type.tensor)
-        verify_mvm(self.name, self.crossbar.type, x, (*x[:-1], self.crossbar.type.shape[2]))
-
-
 class ArrayOp(IRDLOperation):
     """An instruction to the arrays of a tile range."""
 
@@ -157,10 +125,31 @@ class ArrayOp(IRDLOperation):
     tiles = prop_def(DenseArrayBase.constr(i64))
     event = prop_def(IntegerAttr.constr(i64))
     traits = traits_def(HasParent(ControllerOp))
-    assembly_format = "$crossbar `tiles` $tiles `event` $event attr-dict `:` type($crossbar)"
 
     def verify_(self) -> None:
         _verify_range(self, self.tiles, self.crossbar.owner)  # type: ignore[arg-type]
+
+
+_RANGE_FORMAT = "$crossbar `tiles` $tiles `event` $event attr-dict `:` type($crossbar)"
+
+
+@irdl_op_definition
+class DriveOp(ArrayOp):
+    """Quantises rows of ``x`` and puts them on the row lines of the tiles, position by position."""
+
+    name = "analog.drive"
+    crossbar = operand_def(CrossbarType)  # again: operands come in the order of the subclass first
+    x = operand_def(BufferType)
+    assembly_format = (
+        "$crossbar `,` $x `tiles` $tiles `event` $event attr-dict `:` type($crossbar) `,` type($x)"
+    )
+
+    def verify_(self) -> None:
+        super().verify_()
+        assert isinstance(self.x.type, BufferType)
+        assert isinstance(self.crossbar.type, CrossbarType)
+        x = shape_of(self.x.type.tensor)
+        verify_mvm(self.name, self.crossbar.type, x, (*x[:-1], self.crossbar.type.shape[2]))
 
 
 @irdl_op_definition
@@ -168,6 +157,7 @@ class IntegrateOp(ArrayOp):
     """Lets the charge of the driven rows settle on the columns."""
 
     name = "analog.integrate"
+    assembly_format = _RANGE_FORMAT
 
 
 @irdl_op_definition
@@ -175,10 +165,11 @@ class ConvertOp(ArrayOp):
     """Converts the columns' charge into codes."""
 
     name = "analog.convert"
+    assembly_format = _RANGE_FORMAT
 
 
 @irdl_op_definition
-class AccumulateOp(IRDLOperation):
+class AccumulateOp(ArrayOp):
     """Shifts and adds slices and row blocks, scales them, and adds them into ``y``.
 
     With ``init`` the instruction overwrites ``y``: the first layer of a product does, the others
@@ -188,38 +179,25 @@ class AccumulateOp(IRDLOperation):
     name = "analog.accumulate"
     crossbar = operand_def(CrossbarType)
     y = operand_def(BufferType)
-    tiles = prop_def(DenseArrayBase.constr(i64))
-    event = prop_def(IntegerAttr.constr(i64))
     init = opt_prop_def(UnitAttr)
     node = opt_prop_def(StringAttr)
-    traits = traits_def(HasParent(ControllerOp))
     assembly_format = (
         "$crossbar `,` $y `tiles` $tiles `event` $event (`init` $init^)? (`node` $node^)? "
         "attr-dict `:` type($crossbar) `,` type($y)"
     )
 
-    def verify_(self) -> None:
-        _verify_range(self, self.tiles, self.crossbar.owner)  # type: ignore[arg-type]
-
 
 @irdl_op_definition
-class MoveOp(IRDLOperation):
+class MoveOp(BufferCopy):
     """Copies a tensor between memories."""
 
     name = "analog.move"
-    source = operand_def(BufferType)
-    target = operand_def(BufferType)
     event = prop_def(IntegerAttr.constr(i64))
-    node = opt_prop_def(StringAttr)
     traits = traits_def(HasParent(ControllerOp))
     assembly_format = (
         "$source `->` $target `event` $event (`node` $node^)? attr-dict `:` "
         "type($source) `->` type($target)"
     )
-
-    def verify_(self) -> None:
-        if self.source.type != self.target.type:
-            raise VerifyException("analog.move: both buffers must hold the same tensor type")
 
 
 class RegionInstruction(RegionSlot):

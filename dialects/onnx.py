@@ -84,7 +84,8 @@ _ELEMENTS = {
     f"tensor({_ONNX_NAMES.get(dtype.name, dtype.name)})": element_type(dtype)
     for dtype in supported_dtypes()
 }
-_RANDOM = frozenset(
+#: Operators whose results differ from run to run.
+RANDOM_OPS = frozenset(
     (
         "Bernoulli",
         "Multinomial",
@@ -187,7 +188,7 @@ def _make_class(schema: "OpSchema") -> type[OnnxOp]:
         body[CAPTURES] = var_operand_def(BaseAttr(TensorType))
         body[CAPTURE_NAMES] = opt_prop_def(ArrayAttr)
         formal_inputs.append((CAPTURES, "variadic"))
-    pure = schema.name not in _RANDOM and schema.name not in _CONTROL
+    pure = schema.name not in RANDOM_OPS and schema.name not in _CONTROL
     prefix = f"{schema.domain}." if schema.domain else ""
     return _define(
         f"onnx.{prefix}{schema.name}",

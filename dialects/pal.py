@@ -38,8 +38,6 @@ companion, where that is a PAL format. A sample:
         : !place.buffer<tensor<4x2xf32>> -> !place.buffer<tensor<4x2xf32>>
 """
 
-from collections.abc import Sequence
-
 from xdsl.dialects.builtin import (
     DenseArrayBase,
     IntegerAttr,
@@ -51,7 +49,6 @@ from xdsl.ir import Attribute, Dialect, Operation, SSAValue
 from xdsl.irdl import (
     IRDLOperation,
     irdl_op_definition,
-    operand_def,
     opt_prop_def,
     prop_def,
     result_def,
@@ -75,7 +72,7 @@ from .pal_numbers import (
     packed_type,
     product_shape,
 )
-from .place import BufferType, MachineOp, RegionSlot, YieldOp, root_of
+from .place import BufferCopy, BufferType, MachineOp, RegionSlot, YieldOp, root_of
 from .tile import OPS as TILE_OPS
 
 __all__ = [
@@ -152,24 +149,44 @@ def memory_of(buffer: SSAValue) -> str:
     return root_of(buffer)[0].memory.data
 
 
-@irdl_op_definition
-class TaskOp(RegionSlot):
-    """Work of one slot on one device, in one number format, at a time."""
+class TimedSlot(IRDLOperation):
+    """A slot with the time that the schedule gives it and the slots it waits for."""
 
-    name = "pal.task"
-    device = prop_def(StringAttr)
-    format = prop_def(StringAttr)
     slot = prop_def(IntegerAttr.constr(i64))
     after = opt_prop_def(DenseArrayBase.constr(i64))
     start_ps = prop_def(IntegerAttr.constr(i64))
     finish_ps = prop_def(IntegerAttr.constr(i64))
     node = opt_prop_def(StringAttr)
+
+    @property
+    def waits(self) -> tuple[int, ...]:
+        """The slots that must have finished before this one starts."""
+        return () if self.after is None else tuple(self.after.get_values())
+
+    def verify_when(self) -> None:
+        start, finish, slot = (x.value.data for x in (self.start_ps, self.finish_ps, self.slot))
+        if not 0 <= start <= finish:
+            raise VerifyException(
+                f"times must satisfy 0 <= start <= finish, not start {start} ps, finish {finish} ps"
+            )
+        waits = list(self.waits)
+        if waits != sorted({s for s in waits if 0 <= s < slot}):
+            raise VerifyException(f"slot {slot} waits for increasing, earlier slots, not {waits}")
+
+
+@irdl_op_definition
+class TaskOp(RegionSlot, TimedSlot):
+    """Work of one slot on one device, in one number format, at a time."""
+
+    name = "pal.task"
+    device = prop_def(StringAttr)
+    format = prop_def(StringAttr)
     traits = traits_def(IsolatedFromAbove())
 
     def verify_(self) -> None:
         super().verify_()
         _verify_format(self, self.format.data)
-        _verify_when(self)
+        self.verify_when()
         device = self.device.data
         memory = _unit_memory(self, device)
         for buffer in (*self.ins, *self.outs):
@@ -192,7 +209,7 @@ class TaskOp(RegionSlot):
         printer.print_attribute(self.format)
         printer.print_string(f" slot {self.slot.value.data}")
         if self.after is not None:
-            printer.print_string(f" after [{', '.join(map(str, self.after.get_values()))}]")
+            printer.print_string(f" after [{', '.join(map(str, self.waits))}]")
         printer.print_string(
             f" start {self.start_ps.value.data} finish {self.finish_ps.value.data}"
         )
@@ -221,29 +238,19 @@ class TaskOp(RegionSlot):
 
 
 @irdl_op_definition
-class TransferOp(IRDLOperation):
+class TransferOp(BufferCopy, TimedSlot):
     """A copy of a tensor into the memory of another device: ``bytes`` over the links between."""
 
     name = "pal.transfer"
-    source = operand_def(BufferType)
-    target = operand_def(BufferType)
     bytes = prop_def(IntegerAttr.constr(i64))
-    slot = prop_def(IntegerAttr.constr(i64))
-    after = opt_prop_def(DenseArrayBase.constr(i64))
-    start_ps = prop_def(IntegerAttr.constr(i64))
-    finish_ps = prop_def(IntegerAttr.constr(i64))
-    node = opt_prop_def(StringAttr)
     assembly_format = (
         "$source `->` $target `bytes` $bytes `slot` $slot (`after` $after^)? `start` $start_ps "
         "`finish` $finish_ps (`node` $node^)? attr-dict `:` type($source) `->` type($target)"
     )
 
     def verify_(self) -> None:
-        _verify_when(self)
-        if self.source.type != self.target.type:
-            raise VerifyException(
-                f"pal.transfer copies {self.source.type} into {self.target.type}: types must agree"
-            )
+        self.verify_when()
+        super().verify_()
         memory = memory_of(self.source)
         if memory == memory_of(self.target):
             raise VerifyException(
@@ -260,17 +267,6 @@ def _verify_format(op: Operation, format: str) -> None:
         raise VerifyException(
             f"{op.name}: a format must be one of {', '.join(TASK_FORMATS)}, not {format!r}"
         )
-
-
-def _verify_when(op: TaskOp | TransferOp) -> None:
-    start, finish, slot = (x.value.data for x in (op.start_ps, op.finish_ps, op.slot))
-    if not 0 <= start <= finish:
-        raise VerifyException(
-            f"times must satisfy 0 <= start <= finish, not start {start} ps, finish {finish} ps"
-        )
-    after: Sequence[int] = op.after.get_values() if op.after is not None else ()
-    if list(after) != sorted({s for s in after if 0 <= s < slot}):
-        raise VerifyException(f"slot {slot} waits for increasing, earlier slots, not {list(after)}")
 
 
 def _unit_memory(op: Operation, device: str) -> str:

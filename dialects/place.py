@@ -22,14 +22,21 @@ from xdsl.dialects.builtin import (
     DenseArrayBase,
     DenseIntOrFPElementsAttr,
     DictionaryAttr,
-    FloatAttr,
     IntegerAttr,
     StringAttr,
     TensorType,
     i32,
     i64,
 )
-from xdsl.ir import Attribute, Dialect, ParametrizedAttribute, Region, SSAValue, TypeAttribute
+from xdsl.ir import (
+    Attribute,
+    Dialect,
+    Operation,
+    ParametrizedAttribute,
+    Region,
+    SSAValue,
+    TypeAttribute,
+)
 from xdsl.irdl import (
     AttrSizedOperandSegments,
     IRDLOperation,
@@ -50,7 +57,7 @@ from xdsl.traits import IsTerminator, Pure
 from xdsl.utils.exceptions import VerifyException
 
 from .attributes import WeightAttr, table_of
-from .tile import CrossbarType, verify_mvm, verify_tiles
+from .tile import MATRIX_FORMAT, CrossbarType, StoredMatrixOp, verify_mvm, verify_tiles
 from .types import dtype_of, shape_of
 
 SITE_COLUMNS = ("layer", "row", "col", "array_row", "array_col")
@@ -183,23 +190,15 @@ class AliasOp(IRDLOperation):
 
 
 @irdl_op_definition
-class ProgramOp(IRDLOperation):
+class ProgramOp(StoredMatrixOp):
     """A matrix in arrays (``sites``, one row a tile) or in a device's memory (``device``)."""
 
     name = "place.program"
-    weight = prop_def(WeightAttr)
     tiles = prop_def(DenseIntOrFPElementsAttr)
-    codes = opt_prop_def(WeightAttr)
-    scale = opt_prop_def(WeightAttr)
-    input_scale = opt_prop_def(FloatAttr)
-    adc_range = opt_prop_def(DenseIntOrFPElementsAttr)
     sites = opt_prop_def(DenseIntOrFPElementsAttr)
     device = opt_prop_def(StringAttr)
-    result = result_def(CrossbarType)
-    assembly_format = (
-        "$weight (`codes` $codes^)? (`scale` $scale^)? (`input_scale` $input_scale^)? "
-        "(`adc_range` $adc_range^)? `tiles` $tiles (`sites` $sites^)? (`device` $device^)? "
-        "attr-dict `:` type($result)"
+    assembly_format = MATRIX_FORMAT + (
+        "`tiles` $tiles (`sites` $sites^)? (`device` $device^)? attr-dict `:` type($result)"
     )
 
     def verify_(self) -> None:
@@ -208,11 +207,13 @@ class ProgramOp(IRDLOperation):
         if (self.sites is None) == (self.device is None):
             raise VerifyException("place.program needs either sites or a device")
         if self.sites is not None:
-            sites = table_of(self.sites)
-            if sites.shape != (len(table_of(self.tiles)), len(SITE_COLUMNS)):
-                raise VerifyException(
-                    f"place.program: sites need columns {SITE_COLUMNS}, a tile each"
-                )
+            verify_sites(self, table_of(self.sites), table_of(self.tiles))
+
+
+def verify_sites(op: Operation, sites: np.ndarray, tiles: np.ndarray) -> None:
+    """A matrix in arrays has one site a tile."""
+    if sites.shape != (len(tiles), len(SITE_COLUMNS)):
+        raise VerifyException(f"{op.name}: sites need columns {SITE_COLUMNS}, a tile each")
 
 
 @irdl_op_definition
@@ -270,25 +271,30 @@ class MvmOp(IRDLOperation):
         verify_mvm(self.name, self.crossbar.type, x, y)
 
 
-@irdl_op_definition
-class MoveOp(IRDLOperation):
-    """Copies a tensor from one memory to another."""
+class BufferCopy(IRDLOperation):
+    """A copy of a tensor from one buffer into another."""
 
-    name = "place.move"
     source = operand_def(BufferType)
     target = operand_def(BufferType)
-    slot = prop_def(IntegerAttr.constr(i64))
     node = opt_prop_def(StringAttr)
-    assembly_format = (
-        "$source `->` $target `slot` $slot (`node` $node^)? attr-dict `:` "
-        "type($source) `->` type($target)"
-    )
 
     def verify_(self) -> None:
         if self.source.type != self.target.type:
             raise VerifyException(
-                f"place.move copies {self.source.type} into {self.target.type}: types must agree"
+                f"{self.name} copies {self.source.type} into {self.target.type}: types must agree"
             )
+
+
+@irdl_op_definition
+class MoveOp(BufferCopy):
+    """Copies a tensor from one memory to another."""
+
+    name = "place.move"
+    slot = prop_def(IntegerAttr.constr(i64))
+    assembly_format = (
+        "$source `->` $target `slot` $slot (`node` $node^)? attr-dict `:` "
+        "type($source) `->` type($target)"
+    )
 
 
 @irdl_op_definition

@@ -15,6 +15,7 @@ tiles are the rows ``(group, row, rows, col, cols)`` of one packed table, cut to
 """
 
 from collections.abc import Sequence
+from math import prod
 
 import numpy as np
 from xdsl.dialects.builtin import DenseIntOrFPElementsAttr, FloatAttr, IntAttr, TensorType
@@ -39,9 +40,8 @@ from xdsl.utils.exceptions import VerifyException
 from .attributes import WeightAttr, table_of
 from .graph import TENSOR_OPS as GRAPH_OPS
 from .tensor_ops import TensorOp, tensor_op, yield_op
+from .tile_table import TILE_COLUMNS, inside, overlap, weights_in
 from .types import shape_of
-
-TILE_COLUMNS = ("group", "row", "rows", "col", "cols")
 
 
 @irdl_attr_definition
@@ -78,25 +78,34 @@ class CrossbarType(ParametrizedAttribute, TypeAttribute):
         printer.print_string("<" + "x".join(map(str, self.shape)) + ">")
 
 
-@irdl_op_definition
-class ProgramOp(IRDLOperation):
-    """Writes the stored matrix ``weight`` [groups, rows, cols] into arrays; an effect, not pure.
+class StoredMatrixOp(IRDLOperation):
+    """A matrix of the weight store for arrays: ``program`` of every level, which adds its place.
 
-    ``weight`` is always three-dimensional in the store.
+    ``weight`` [groups, rows, cols] is always three-dimensional in the store.
     """
 
-    name = "tile.program"
     weight = prop_def(WeightAttr)
-    tiles = opt_prop_def(DenseIntOrFPElementsAttr)
     codes = opt_prop_def(WeightAttr)
     scale = opt_prop_def(WeightAttr)
     input_scale = opt_prop_def(FloatAttr)
     adc_range = opt_prop_def(DenseIntOrFPElementsAttr)
     result = result_def(CrossbarType)
-    assembly_format = (
-        "$weight (`codes` $codes^)? (`scale` $scale^)? (`input_scale` $input_scale^)? "
-        "(`adc_range` $adc_range^)? (`tiles` $tiles^)? attr-dict `:` type($result)"
-    )
+
+
+#: How a stored matrix begins in the text of every level.
+MATRIX_FORMAT = (
+    "$weight (`codes` $codes^)? (`scale` $scale^)? (`input_scale` $input_scale^)? "
+    "(`adc_range` $adc_range^)? "
+)
+
+
+@irdl_op_definition
+class ProgramOp(StoredMatrixOp):
+    """Writes the stored matrix ``weight`` into arrays; an effect, not pure."""
+
+    name = "tile.program"
+    tiles = opt_prop_def(DenseIntOrFPElementsAttr)
+    assembly_format = MATRIX_FORMAT + "(`tiles` $tiles^)? attr-dict `:` type($result)"
 
     def __init__(self, weight: WeightAttr, type_: Attribute) -> None:
         super().__init__(properties={"weight": weight}, result_types=[type_])
@@ -120,33 +129,12 @@ def verify_tiles(tiles: np.ndarray, shape: tuple[int, int, int]) -> None:
     """Tiles must lie inside the matrix and cover every weight exactly once."""
     if tiles.ndim != 2 or tiles.shape[1] != len(TILE_COLUMNS):
         raise VerifyException(f"tiles need columns {TILE_COLUMNS}, got shape {tiles.shape}")
-    group, row, rows, col, cols = tiles.T.astype(np.int64)
-    groups, k, n = shape
-    inside = (
-        (group >= 0) & (group < groups) & (row >= 0) & (rows > 0) & (row + rows <= k)
-        & (col >= 0) & (cols > 0) & (col + cols <= n)
-    )  # fmt: skip
-    if not inside.all():
-        bad = int(np.flatnonzero(~inside)[0])
+    fits = inside(tiles, shape)
+    if not fits.all():
+        bad = int(np.flatnonzero(~fits)[0])
         raise VerifyException(f"tile {bad} {tiles[bad].tolist()} leaves the matrix {shape}")
-    if int((rows * cols).sum()) != groups * k * n or _overlap(tiles, shape):
+    if weights_in(tiles) != prod(shape) or overlap(tiles, shape):
         raise VerifyException(f"tiles must cover the matrix {shape} exactly once")
-
-
-def _overlap(tiles: np.ndarray, shape: tuple[int, int, int]) -> bool:
-    """Whether two tiles share a weight, by covering a grid of the distinct cut lines."""
-    group, row, rows, col, cols = tiles.T.astype(np.int64)
-    row_cuts = np.unique(np.concatenate([row, row + rows]))
-    col_cuts = np.unique(np.concatenate([col, col + cols]))
-    r0, r1 = np.searchsorted(row_cuts, row), np.searchsorted(row_cuts, row + rows)
-    c0, c1 = np.searchsorted(col_cuts, col), np.searchsorted(col_cuts, col + cols)
-    if ((r1 - r0 == 1) & (c1 - c0 == 1)).all():
-        cell = (group * len(row_cuts) + r0) * len(col_cuts) + c0
-        return len(np.unique(cell)) != len(cell)
-    seen = np.zeros((shape[0], len(row_cuts), len(col_cuts)), np.int32)
-    for g, a, b, c, d in zip(group, r0, r1, c0, c1, strict=True):
-        seen[g, a:b, c:d] += 1
-    return bool((seen > 1).any())
 
 
 @irdl_op_definition

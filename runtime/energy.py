@@ -1,68 +1,12 @@
-"""Energy, time and area of events, and the figures of merit that follow.
+"""Sums of energies, and the figures of merit that follow from them.
 
-The event formulas belong to the targets (compiler and runtime both cost work); this is the
-simulator's door to them, plus what only a finished run knows.
+What an event costs is said by the targets (``backends/targets/memcap_cost.py``, ``mesh_cost.py``).
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..backends.targets.area import area_parts_mm2
-from ..backends.targets.memcap_cost import (
-    ARRAY_PARTS,
-    controller_energy_j,
-    host_energy_j,
-    host_latency_s,
-    leakage_j,
-    move_energy_j,
-    move_latency_s,
-    mvm_energy_j,
-    mvm_latency_s,
-    site_distance_mm,
-    sram_energy_j,
-    sram_latency_s,
-    vector_energy_j,
-    vector_latency_s,
-    write_energy_j,
-    write_latency_s,
-)
-from ..backends.targets.mesh_cost import (
-    Work,
-    idle_j,
-    task_energy_j,
-    task_latency_s,
-    transfer_energy_j,
-    transfer_latency_s,
-)
-
-__all__ = [
-    "ARRAY_PARTS",
-    "Efficiency",
-    "Work",
-    "add_parts",
-    "area_parts_mm2",
-    "controller_energy_j",
-    "efficiency",
-    "host_energy_j",
-    "host_latency_s",
-    "idle_j",
-    "leakage_j",
-    "move_energy_j",
-    "move_latency_s",
-    "mvm_energy_j",
-    "mvm_latency_s",
-    "site_distance_mm",
-    "sram_energy_j",
-    "sram_latency_s",
-    "task_energy_j",
-    "task_latency_s",
-    "transfer_energy_j",
-    "transfer_latency_s",
-    "vector_energy_j",
-    "vector_latency_s",
-    "write_energy_j",
-    "write_latency_s",
-]
+from ..backends.targets.memcap_cost import ARRAY_PARTS
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,17 +13,17 @@ The rest is in ``isa``, ``tables`` and ``kernel_codec``.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isnan
+from math import isnan, prod
 
 import numpy as np
 
 from ...dialects.kernel import Kernel
+from ...dialects.tile_table import inside, weights_in
 from ...errors import ProgramError
+from ..decoded import DecodedProgram, decode_ports
 from ..kernel_codec import decode_kernels
 from ..program import Program
 from ..tables import (
-    ELEMENTS,
-    BufferEntry,
     decode_buffers,
     decode_constants,
     decode_names,
@@ -61,30 +61,15 @@ class Matrix:
         return self.sites[:, 0]
 
 
-@dataclass(frozen=True, slots=True)
-class Port:
-    """An input or output of the model and the buffer that holds it."""
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: np.dtype
-    buffer: int
-
-
 @dataclass(frozen=True, slots=True, eq=False)
-class MemcapProgram:
-    """A checked program: tables as data, sections still in ``program.tensors``."""
+class MemcapProgram(DecodedProgram):
+    """A checked chip program: matrices, kernels and instruction streams."""
 
-    program: Program
     target: MemcapTarget
     names: list[str]
     matrices: list[Matrix]
-    buffers: list[BufferEntry]
     kernels: list[Kernel]
-    constants: list[tuple[int, str]]
     streams: list[Stream]
-    inputs: list[Port]
-    outputs: list[Port]
 
     @property
     def events(self) -> int:
@@ -117,8 +102,8 @@ def decode_program(program: Program) -> MemcapProgram:
         kernels=decode_kernels(tensors),
         constants=decode_constants(tensors, buffers),
         streams=decode_streams(tensors, names),
-        inputs=_ports(program, "inputs", buffers),
-        outputs=_ports(program, "outputs", buffers),
+        inputs=decode_ports(program, "inputs", buffers),
+        outputs=decode_ports(program, "outputs", buffers),
     )
     check_streams(decoded)
     return decoded
@@ -183,32 +168,12 @@ def _check_tiles(
     sites: np.ndarray,
     target: MemcapTarget,
 ) -> None:
-    group, row, rows, col, cols = tiles.T.astype(np.int64)
-    groups, depth, width = shape
-    inside = (
-        (group >= 0) & (group < groups) & (row >= 0) & (rows > 0) & (row + rows <= depth)
-        & (col >= 0) & (cols > 0) & (col + cols <= width)
-    )  # fmt: skip
-    if not inside.all() or int((rows * cols).sum()) != groups * depth * width:
+    if not inside(tiles, shape).all() or weights_in(tiles) != prod(shape):
         raise ProgramError(f"the tiles of matrix {number} must cover {list(shape)} once")
+    rows, cols = tiles[:, 2].astype(np.int64), tiles[:, 4].astype(np.int64)
     array_row, array_col = sites[:, 3:].T.astype(np.int64)
     fits = (array_row + rows <= target.array.rows) & (array_col + cols <= target.weight_cols)
     if not fits.all():
         raise ProgramError(f"the tiles of matrix {number} must lie inside their arrays")
     if (np.diff(sites[:, 0]) < 0).any():
         raise ProgramError(f"the tiles of matrix {number} must be sorted by layer")
-
-
-def _ports(program: Program, key: str, buffers: Sequence[BufferEntry]) -> list[Port]:
-    elements = {name: dtype for name, dtype, _ in ELEMENTS}
-    ports = []
-    for port in program.manifest.get(key, []):
-        number, dtype = port["buffer"], elements.get(port["dtype"])
-        shape = tuple(port["shape"])
-        if number >= len(buffers) or (buffers[number].shape, buffers[number].dtype) != (
-            shape,
-            dtype,
-        ):
-            raise ProgramError(f"{key[:-1]} {port['name']!r} must have the type of its buffer")
-        ports.append(Port(port["name"], shape, buffers[number].dtype, number))
-    return ports

@@ -3,6 +3,7 @@
 import operator
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from math import prod
 from types import EllipsisType
 from typing import Any
@@ -226,12 +227,15 @@ class PalArray:
         return PalArray(codes, exponents, tensor_exponent, name, shape, axis)
 
 
+@lru_cache(32)
 def _value_table(spec: Format, tensor_exponent: int, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
     """The powers from the tensor's largest level down, one per grid step, rounded to ``dtype``."""
     shift = spec.grid_bits - SCALE_BITS
     count = (MAX_EXPONENT << shift) + spec.depths[-1] + 1
     exact = power_of_grid((tensor_exponent << shift) - np.arange(count), spec.grid_bits)
-    return np.minimum(exact, np.finfo(dtype).max).astype(dtype)
+    table: npt.NDArray[Any] = np.minimum(exact, np.finfo(dtype).max).astype(dtype)
+    table.setflags(write=False)
+    return table
 
 
 def _normal_axes(axes: tuple[int, ...], ndim: int) -> tuple[int, ...]:

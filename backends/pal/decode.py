@@ -5,18 +5,18 @@ its device's memory, steps use registers that are set, and what a slot waits for
 that has finished when it starts.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ...dialects.kernel import Kernel
 from ...errors import ProgramError
+from ..decoded import decode_ports
 from ..kernel_codec import decode_kernels
 from ..program import Program
 from ..tables import (
     ELEMENTS,
-    BufferEntry,
     decode_buffers,
     decode_constants,
     decode_names,
@@ -33,7 +33,6 @@ from .tasks import (
     RECORDS,
     WORK_FIELDS,
     MeshProgram,
-    Port,
     Step,
     Task,
     Tensor,
@@ -58,8 +57,8 @@ def decode_program(program: Program) -> MeshProgram:
         weights=reader.weights,
         tasks=reader.tasks(),
         transfers=reader.transfers(),
-        inputs=_ports(program, "inputs", reader.buffers),
-        outputs=_ports(program, "outputs", reader.buffers),
+        inputs=decode_ports(program, "inputs", reader.buffers),
+        outputs=decode_ports(program, "outputs", reader.buffers),
     )
     _check_order(decoded)
     return decoded
@@ -267,19 +266,3 @@ def _check_order(program: MeshProgram) -> None:
                     f"slot {slot.slot} starts at {slot.start_ps} ps, before slot {other} that it "
                     f"waits for ends at {slots[other].finish_ps} ps"
                 )
-
-
-def _ports(program: Program, key: str, buffers: Sequence[BufferEntry]) -> list[Port]:
-    """Inputs or outputs of the manifest; their buffers must be of the type they say."""
-    dtypes = {name: dtype for name, dtype, _ in ELEMENTS}
-    ports = []
-    stated: Sequence[Mapping[str, Any]] = program.manifest.get(key, [])
-    for port in stated:
-        name, shape, number = port["name"], tuple(port["shape"]), port["buffer"]
-        if number >= len(buffers):
-            raise ProgramError(f"{key}: {name!r} is in buffer {number} of {len(buffers)}")
-        buffer = buffers[number]
-        if shape != buffer.shape or dtypes.get(port["dtype"]) != buffer.dtype:
-            raise ProgramError(f"{key}: {name!r} must be of the type of its buffer, {buffer}")
-        ports.append(Port(name, shape, buffer.dtype, number))
-    return ports

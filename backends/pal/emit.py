@@ -10,28 +10,19 @@ from typing import Any
 
 import numpy as np
 from xdsl.dialects import func
-from xdsl.dialects.builtin import DictionaryAttr, IntegerAttr, ModuleOp, StringAttr
+from xdsl.dialects.builtin import DictionaryAttr, IntegerAttr, ModuleOp
 from xdsl.ir import Operation, SSAValue
 
-from ... import __version__
 from ...dialects import pal, place
-from ...dialects.attributes import WeightAttr, node_names
+from ...dialects.functions import main_function
 from ...dialects.kernel import Kernel
 from ...dialects.tensor_ops import TensorOp
-from ...dialects.types import dense_array, dtype_of, shape_of
+from ...dialects.types import dtype_of
 from ...errors import IRError
 from ..kernel_codec import encode_kernels
-from ..memcap.emit import WeightSource
-from ..program import Lazy, Program, Section
-from ..tables import (
-    ELEMENT_CODE,
-    ELEMENTS,
-    BufferEntry,
-    Names,
-    encode_buffers,
-    encode_constants,
-)
-from ..targets import MeshTarget, target_to_dict
+from ..program import Program, Section
+from ..program_builder import ProgramBuilder, WeightSource, node_of
+from ..targets import MeshTarget
 from .openpal import encode
 from .task_work import operand_of, task_work
 from .tasks import Step, StepName, Task, Tensor, Transfer, Weight, encode_tasks
@@ -50,25 +41,13 @@ def emit_program(
     length, the bound below it, and the gap. Arrays that ``weights`` does not have, or knows by
     shape only, are left out: such a program can be timed. Raises IRError for another level.
     """
-    main = _main(module)
+    main = main_function(module)
     emitter = _Emitter(weights, target)
     for op in main.body.block.ops:
         emitter.add(op)
     extra = dict(manifest_extra or {})
     extra["stats"] = {**extra.get("stats", {}), "schedule": schedule_facts(main)}
-    return Program(
-        {
-            "semc": __version__,
-            "machine": "mesh",
-            "target": target_to_dict(target),
-            "model": {},
-            "options": {},
-            **extra,
-            "inputs": emitter.ports["input"],
-            "outputs": emitter.ports["output"],
-        },
-        emitter.sections(),
-    )
+    return emitter.builder.build(target, emitter.tables(), extra)
 
 
 def schedule_facts(main: func.FuncOp) -> dict[str, Any]:
@@ -93,39 +72,25 @@ def schedule_facts(main: func.FuncOp) -> dict[str, Any]:
     return {**facts, "tasks": len(tasks), "transfers": len(slots) - len(tasks), "devices": devices}
 
 
-def _main(module: ModuleOp) -> func.FuncOp:
-    for op in module.ops:
-        if isinstance(op, func.FuncOp) and op.sym_name.data == "main":
-            return op
-    raise IRError("a module must hold func.func @main to become a program")
-
-
 class _Emitter:
     """Takes the ops of the function in order and collects what the sections are made of."""
 
     def __init__(self, weights: WeightSource, target: MeshTarget) -> None:
-        self.source = weights
         self.target = target
-        self.names = Names()
-        self.arrays: dict[str, Section] = {}
-        self.counts: dict[str, int] = {}
-        self.known: dict[object, int] = {}
-        self.buffers: list[BufferEntry] = []
-        self.fills: list[tuple[int, int]] = []
+        self.source = weights
+        self.builder = ProgramBuilder(weights)
+        self.arrays, self.numbers = self.builder.arrays, self.builder.numbers
         self.weights: list[Weight] = []
         self.tasks: list[Task] = []
         self.transfers: list[Transfer] = []
-        self.ports: dict[str, list[dict[str, Any]]] = {"input": [], "output": []}
-        self.numbers: dict[SSAValue, int] = {}
+        self._codes_of: dict[tuple[str, tuple[int, ...], str], tuple[int, int]] = {}
 
     def add(self, op: Operation) -> None:
         match op:
             case place.BufferOp():
-                self._buffer(op)
+                self.builder.add_buffer(op)
             case place.AliasOp():
-                source = self.numbers[op.source]
-                start = self.buffers[source].offset + op.offset.value.data
-                self._entry(op, self.buffers[source].memory, start, source)
+                self.builder.add_alias(op)
             case pal.WeightOp():
                 self.numbers[op.result] = -1 - len(self.weights)
                 self.weights.append(self._weight(op))
@@ -140,35 +105,13 @@ class _Emitter:
                     f"{op.name} is not of the pal level", help="run convert-place-to-pal first"
                 )
 
-    def sections(self) -> dict[str, Section]:
+    def tables(self) -> dict[str, Section]:
+        """The sections of the mesh alone."""
         devices = [device.name for device in self.target.devices]
         tables, kernels = encode_tasks(
-            self.tasks, self.transfers, self.weights, devices, self.names
+            self.tasks, self.transfers, self.weights, devices, self.builder.names
         )
-        return {
-            **tables,
-            **encode_kernels(kernels),
-            **encode_buffers(self.buffers, self.names),
-            **encode_constants(self.fills),
-            **self.names.encode(),
-            **self.arrays,
-        }
-
-    def _number(self, kind: str) -> int:
-        """The next number of the sections ``kind.n``."""
-        self.counts[kind] = self.counts.get(kind, -1) + 1
-        return self.counts[kind]
-
-    def _stored(self, kind: str, key: WeightAttr) -> int | None:
-        """The section of an array in the weight store; None when there are no values."""
-        name = key.data
-        if name not in self.source or self.source.is_absent(name):
-            return None
-        if (kind, name) not in self.known:
-            number = self.known[kind, name] = self._number(kind)
-            shape, dtype = tuple(self.source.shape(name)), self.source.dtype(name)
-            self.arrays[f"{kind}.{number}"] = Lazy(shape, dtype, lambda: self.source[name])
-        return self.known[kind, name]
+        return {**tables, **encode_kernels(kernels)}
 
     def _weight(self, op: pal.WeightOp) -> Weight:
         assert isinstance(op.result.type, place.BufferType)
@@ -176,9 +119,9 @@ class _Emitter:
         format = op.format.data
         packed = pal.is_packed(op.result.type.tensor)
         dtype = np.dtype(np.float32) if packed else dtype_of(op.result.type.tensor)
-        stored = self._stored("weights", op.weight)
+        stored = self.arrays.number("weights", op.weight)
         codes, exponent = None, 0
-        if stored is not None and is_pal(format):
+        if stored >= 0 and is_pal(format):
             codes, exponent = self._codes(op.weight.data, shape, format)
         return Weight(
             op.weight.data,
@@ -186,57 +129,21 @@ class _Emitter:
             op.offset.value.data,
             format,
             Tensor(dtype, shape),
-            stored,
+            stored if stored >= 0 else None,
             codes,
             exponent,
         )
 
     def _codes(self, name: str, shape: tuple[int, ...], format: str) -> tuple[int, int]:
         """The number of the sections with a matrix's codes, and its tensor exponent."""
-        key, exponent_key = (name, shape, format), (name, shape, format, "exponent")
-        if key not in self.known:
+        key = (name, shape, format)
+        if key not in self._codes_of:
             packed = encode(self.source[name].reshape(shape), format, axis=len(shape) - 2)
-            number = self.known[key] = self._number("codes")
             arrays, facts = packed.to_arrays()
-            self.arrays[f"codes.{number}"] = arrays["codes"]
-            self.arrays[f"exponents.{number}"] = arrays["exponents"]
-            self.known[exponent_key] = int(facts["tensor_exponent"])
-        return self.known[key], self.known[exponent_key]
-
-    def _entry(
-        self,
-        op: place.BufferOp | place.AliasOp,
-        memory: str,
-        offset: int,
-        source: int | None = None,
-    ) -> int:
-        assert isinstance(op.result.type, place.BufferType)
-        value = op.attributes.get("value")
-        name = value.data if isinstance(value, StringAttr) else None
-        tensor = op.result.type.tensor
-        entry = BufferEntry(memory, offset, dtype_of(tensor), shape_of(tensor), name, source)
-        number = self.numbers[op.result] = len(self.buffers)
-        self.buffers.append(entry)
-        return number
-
-    def _buffer(self, op: place.BufferOp) -> None:
-        number = self._entry(op, op.memory.data, op.offset.value.data)
-        if op.init is not None:
-            stored = self._stored("constant", op.init)
-            self.fills.append((number, -1 if stored is None else stored))
-        if op.literal is not None:
-            values = np.ascontiguousarray(dense_array(op.literal)).reshape(-1)
-            key = (values.tobytes(), values.dtype)
-            if key not in self.known:
-                self.known[key] = self._number("constant")
-                self.arrays[f"constant.{self.known[key]}"] = values
-            self.fills.append((number, self.known[key]))
-        if op.port is not None:
-            kind, _, name = op.port.data.partition(":")
-            entry = self.buffers[number]
-            element = ELEMENTS[ELEMENT_CODE[entry.dtype]][0]
-            port = {"name": name, "shape": list(entry.shape), "dtype": element, "buffer": number}
-            self.ports[kind].append(port)
+            number = self.arrays.add("codes", arrays["codes"])
+            self.arrays.add("exponents", arrays["exponents"])
+            self._codes_of[key] = number, int(facts["tensor_exponent"])
+        return self._codes_of[key]
 
     def _transfer(self, op: pal.TransferOp) -> Transfer:
         return Transfer(
@@ -246,8 +153,8 @@ class _Emitter:
             nbytes=op.bytes.value.data,
             start_ps=op.start_ps.value.data,
             finish_ps=op.finish_ps.value.data,
-            node=_node(op),
-            after=_after(op),
+            node=node_of(op),
+            after=op.waits,
         )
 
     def _task(self, op: pal.TaskOp) -> Task:
@@ -268,12 +175,12 @@ class _Emitter:
             format=op.format.data,
             start_ps=op.start_ps.value.data,
             finish_ps=op.finish_ps.value.data,
-            node=_node(op),
+            node=node_of(op),
             ins=tuple(self.numbers[x] for x in op.ins),
             outs=tuple(self.numbers[x] for x in op.outs),
             yields=tuple(registers[x] for x in last.operands),
             steps=tuple(steps),
-            after=_after(op),
+            after=op.waits,
             work=task_work(op, self._device(op)),
         )
 
@@ -282,7 +189,7 @@ class _Emitter:
             return self.target.device(op.device.data)
         except KeyError:
             raise IRError(
-                f"target {self.target.name} has no device {op.device.data!r}", where=_node(op)
+                f"target {self.target.name} has no device {op.device.data!r}", where=node_of(op)
             ) from None
 
 
@@ -307,13 +214,3 @@ def _step(op: Operation, registers: Mapping[SSAValue, int]) -> Step:
             kernel: Kernel = op.kernel
             return Step("kernel", operands, results, kernel=kernel)
     raise IRError(f"{op.name} cannot be in a task", where=op.name)
-
-
-def _after(op: pal.TaskOp | pal.TransferOp) -> tuple[int, ...]:
-    return tuple(op.after.get_values()) if op.after is not None else ()
-
-
-def _node(op: pal.TaskOp | pal.TransferOp) -> str | None:
-    if op.node is not None:
-        return str(op.node.data)
-    return " + ".join(node_names(op)) or None

@@ -24,8 +24,8 @@ from typing import Literal
 import numpy as np
 
 from ...dialects.kernel import Kernel
-from ..program import Program
-from ..tables import ELEMENT_CODE, BufferEntry, Names
+from ..decoded import DecodedProgram
+from ..tables import ELEMENT_CODE, Names
 from ..targets import MeshTarget
 from ..targets.mesh_cost import Work
 
@@ -139,29 +139,14 @@ class Weight:
     tensor_exponent: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Port:
-    """An input or output of the model and the buffer that holds it."""
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: np.dtype
-    buffer: int
-
-
 @dataclass(frozen=True, slots=True, eq=False)
-class MeshProgram:
-    """A checked mesh program: tables as data, arrays still in ``program.tensors``."""
+class MeshProgram(DecodedProgram):
+    """A checked mesh program: stationary operands, tasks and transfers."""
 
-    program: Program
     target: MeshTarget
-    buffers: list[BufferEntry]
-    constants: list[tuple[int, str]]
     weights: list[Weight]
     tasks: list[Task]
     transfers: list[Transfer]
-    inputs: list[Port]
-    outputs: list[Port]
 
     @property
     def slots(self) -> list[Task | Transfer]:

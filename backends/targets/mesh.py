@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from .schema import Count, Name, NonNegative, Positive, Section
+from .schema import Count, Name, NonNegative, Positive, Section, unsourced
 
 Format = Literal[
     "fp32", "bf16", "fp16", "pal16", "pal8", "pal8k16", "pal8lite", "pal6", "pal4", "pal4k32"
@@ -103,9 +103,7 @@ class MeshTarget(Section):
         if not faults:
             reached = set(_routes_from(self, names[0]))
             faults += [f"links: {n!r} cannot be reached" for n in names if n not in reached]
-        unsourced = [s for s in ("devices", "links") if not self.sources.get(s, "").strip()]
-        if unsourced:
-            faults.append(f"sources must name the origin of {', '.join(unsourced)}")
+        faults += unsourced(("devices", "links"), self.sources)
         if faults:
             raise ValueError("; ".join(faults))
         return self

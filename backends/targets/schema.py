@@ -5,7 +5,7 @@ saying so. Faults of a file are listed all at once, each with its path in the TO
 ``TargetError`` whose ``faults`` hold the single ones.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -24,6 +24,12 @@ class Section(BaseModel):
     """A frozen table of a target file; unknown keys and wrong types are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+def unsourced(sections: Iterable[str], sources: Mapping[str, str]) -> list[str]:
+    """The fault that the figures of some ``sections`` have no origin, if they have none."""
+    missing = [s for s in sections if not sources.get(s, "").strip()]
+    return [f"sources must name the origin of {', '.join(missing)}"] if missing else []
 
 
 T = TypeVar("T", bound=Section)

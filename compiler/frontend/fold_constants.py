@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...dialects.onnx import RANDOM_OPS
 from ..weights import Constant, Deferred, constant_values
 from .model import TensorSpec
 
@@ -22,22 +23,7 @@ if TYPE_CHECKING:
 
 FOLD_BYTES = 1 << 26  # the most that one evaluation reads or writes
 _EAGER_BYTES = 1 << 20  # a cast of more is deferred
-_NEVER = frozenset(
-    [
-        "DequantizeLinear",
-        "Bernoulli",
-        "Multinomial",
-        "RandomNormal",
-        "RandomNormalLike",
-        "RandomUniform",
-        "RandomUniformLike",
-        "If",
-        "Loop",
-        "Scan",
-        "SequenceMap",
-        "Dropout",
-    ]
-)
+_NEVER = RANDOM_OPS | {"DequantizeLinear", "If", "Loop", "Scan", "SequenceMap", "Dropout"}
 # Output shapes depend on the data but never exceed rank x the input.
 _SHRINKING = frozenset(("NonZero", "Unique", "Compress", "NonMaxSuppression"))
 

@@ -22,6 +22,7 @@ from ...backends.pal.work import is_float, packed_bytes, weight_format
 from ...backends.targets import MeshTarget, load_target
 from ...backends.targets.mesh_cost import Work
 from ...dialects import graph, tile
+from ...dialects.functions import defined_functions
 from ...dialects.tensor_ops import TensorOp
 from ...errors import CapacityError, IRError, TargetError
 from ..placement.bufferize import renamed_offset
@@ -52,9 +53,8 @@ class AssignDevices(ModulePass):
         target = load_target(self.target)
         if not isinstance(target, MeshTarget):
             raise TargetError(f"assign-devices needs a mesh target, {target.name} is a chip")
-        for function in [f for f in op.ops if isinstance(f, func.FuncOp)]:
-            if not function.is_declaration:
-                _assign(function, target)
+        for function in defined_functions(op):
+            _assign(function, target)
 
 
 def _assign(function: func.FuncOp, target: MeshTarget) -> None:

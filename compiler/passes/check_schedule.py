@@ -15,6 +15,7 @@ from xdsl.ir import SSAValue
 from xdsl.passes import ModulePass
 
 from ...dialects import pal, place
+from ...dialects.functions import defined_functions
 from ...errors import IRError
 from ..placement.hazards import HazardTracker, Range
 from ..scheduling.check import check_order, overlaps
@@ -37,12 +38,7 @@ class CheckSchedule(ModulePass):
 
 def schedule_faults(module: ModuleOp) -> list[str]:
     """Every broken rule of a module at the ``pal`` level, in words."""
-    return [
-        fault
-        for function in module.ops
-        if isinstance(function, func.FuncOp) and not function.is_declaration
-        for fault in _function_faults(function)
-    ]
+    return [fault for f in defined_functions(module) for fault in _function_faults(f)]
 
 
 def _function_faults(function: func.FuncOp) -> list[str]:
@@ -58,7 +54,7 @@ def _function_faults(function: func.FuncOp) -> list[str]:
     waits: list[tuple[int, int]] = []
     hazards = HazardTracker()
     for i, op in enumerate(slots):
-        stated = set(op.after.get_values()) if op.after is not None else set()
+        stated = set(op.waits)
         needed = _needed(op, i, hazards)
         faults += [
             f"slot {i} shares bytes with slot {j}, and does not wait for it"

@@ -19,13 +19,13 @@ from xdsl.rewriter import InsertPoint
 from xdsl.utils.exceptions import VerifyException
 
 from ...dialects import graph
-from ...dialects.onnx import OnnxOp
+from ...dialects.onnx import OnnxOp, SubgraphOp
 from ...dialects.types import dtype_of, shape_of
 from ...errors import IRError
 from ..context import weights_of
 from ..diagnostics import single_line, where_of
 from ..frontend.graph_builder import GraphBuilder
-from ..frontend.host_node import host_node_model, host_node_operands
+from ..frontend.host_node import host_node_model, host_node_operands, subgraph_operators
 from ..frontend.lowering import NotLowered, OnnxNode, lowerings
 from ..rewriting import VALUE_NAMES, erase_dead, function_blocks, name_result, replace_op
 
@@ -62,6 +62,9 @@ def _convert(b: GraphBuilder, op: OnnxOp) -> None:
 
 def _lower(b: GraphBuilder, op: OnnxOp) -> list[SSAValue | None]:
     """One value a result, None for a result that nothing uses. Raises NotLowered."""
+    if isinstance(op, SubgraphOp):
+        kinds = ", ".join(subgraph_operators(op))
+        raise NotLowered(f"{kinds}: not ONNX's own, or values without a static tensor type")
     lowering = lowerings().get(op.op_type) if not op.domain else None
     if lowering is None:
         raise NotLowered("no lowering of this operator")

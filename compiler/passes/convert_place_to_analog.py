@@ -15,7 +15,6 @@ from itertools import pairwise
 
 import numpy as np
 from xdsl.context import Context
-from xdsl.dialects import func
 from xdsl.dialects.builtin import (
     DenseArrayBase,
     DenseIntOrFPElementsAttr,
@@ -31,6 +30,7 @@ from xdsl.rewriter import InsertPoint, Rewriter
 
 from ...dialects import analog, place
 from ...dialects.attributes import table_attr, table_of
+from ...dialects.functions import defined_functions
 from ...errors import IRError
 from ..placement.hazards import HazardTracker, Range
 from ..placement.issue import EventOrder, StackGuard
@@ -51,9 +51,8 @@ class ConvertPlaceToAnalog(ModulePass):
                 "convert-place-to-analog needs one place.machine of kind memcap",
                 help="run place-tiles and convert-tile-to-place for a memcap target first",
             )
-        for function in [f for f in op.ops if isinstance(f, func.FuncOp)]:
-            if not function.is_declaration:
-                _convert(function.body.block, machines[0])
+        for function in defined_functions(op):
+            _convert(function.body.block, machines[0])
 
 
 @dataclass(frozen=True, slots=True)

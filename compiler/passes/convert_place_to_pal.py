@@ -40,6 +40,7 @@ from ...backends.pal.work import (
 from ...backends.targets import Device, MeshTarget, load_target
 from ...backends.targets.mesh_cost import task_latency_s, transfer_latency_s
 from ...dialects import pal, place, tile
+from ...dialects.functions import defined_functions
 from ...dialects.types import dtype_of, tensor_type
 from ...errors import CapacityError, IRError, TargetError
 from ..pal_products import multiply_in_pal, product_region
@@ -67,9 +68,8 @@ class ConvertPlaceToPal(ModulePass):
                 "convert-place-to-pal needs one place.machine of kind mesh",
                 help="run assign-devices and convert-tile-to-place for a mesh target first",
             )
-        for function in [f for f in op.ops if isinstance(f, func.FuncOp)]:
-            if not function.is_declaration:
-                _convert(function, target)
+        for function in defined_functions(op):
+            _convert(function, target)
         if faults := schedule_faults(op):
             raise AssertionError(f"convert-place-to-pal made a wrong schedule: {faults}")
 

@@ -26,6 +26,7 @@ from xdsl.passes import ModulePass
 from ...backends.targets import HOST_BYTES, MemcapTarget, MeshTarget, Target, load_target
 from ...dialects import graph, place, tile
 from ...dialects.attributes import WeightAttr, node_names, table_attr, table_of
+from ...dialects.functions import defined_functions
 from ...errors import IRError
 from ..placement.bufferize import HOST, Buffer, Machine, Planner, Slot
 from ..placement.machine import grid_of
@@ -44,7 +45,7 @@ class ConvertTileToPlace(ModulePass):
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         target = load_target(self.target)
-        for function in [f for f in op.ops if isinstance(f, func.FuncOp)]:
+        for function in defined_functions(op):
             _convert(function, target)
         op.body.block.insert_ops_before([machine_op(target)], op.body.block.first_op)  # type: ignore[arg-type]
 

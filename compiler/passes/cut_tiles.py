@@ -13,6 +13,7 @@ from xdsl.passes import ModulePass
 
 from ...dialects import tile
 from ...dialects.attributes import table_attr
+from ...dialects.tile_table import TILE_COLUMNS
 from ...errors import IRError
 from ..rewriting import function_blocks
 
@@ -46,10 +47,10 @@ def tile_grid(shape: tuple[int, int, int], rows: int, cols: int) -> np.ndarray:
     """
     groups, depth, width = shape
     row, col = np.arange(0, depth, rows), np.arange(0, width, cols)
-    table = np.empty((groups, len(row), len(col), len(tile.TILE_COLUMNS)), np.int32)
+    table = np.empty((groups, len(row), len(col), len(TILE_COLUMNS)), np.int32)
     table[..., 0] = np.arange(groups)[:, None, None]
     table[..., 1] = row[:, None]
     table[..., 2] = np.minimum(rows, depth - row)[:, None]
     table[..., 3] = col
     table[..., 4] = np.minimum(cols, width - col)
-    return table.reshape(-1, len(tile.TILE_COLUMNS))
+    return table.reshape(-1, len(TILE_COLUMNS))

@@ -5,7 +5,6 @@ DRIVE takes its input, CONVERT computes the partial sums of its tiles, ACCUMULAT
 result. Arrays and memories are prepared once and serve any number of runs.
 """
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,16 +13,15 @@ import numpy as np
 from ...backends.memcap.decode import MemcapProgram, decode_program
 from ...backends.memcap.isa import Instruction, Opcode
 from ...backends.program import Program
-from ...errors import InputError, ProgramError
-from .arena import Arena, used_bytes
+from ...errors import ProgramError
+from .executor import Executor
 from .host import run_host
 from .interleave import Chooser, interleave
+from .memory import Completed, ProgramMemory
 from .products import Products
 from .vector import run_kernel
 
 Mode = Literal["exact", "quantized", "noisy"]
-#: Called with the name of an ONNX value and its array, which is only valid during the call.
-Observer = Callable[[str, np.ndarray], None]
 
 
 @dataclass(slots=True)
@@ -35,7 +33,7 @@ class _Product:
     sums: np.ndarray | None = None
 
 
-class MemcapExecutor:
+class MemcapExecutor(Executor):
     """Executes ``program`` (a file's or one decoded already) on samples, one ``run`` each.
 
     ``seed`` draws the chip of noisy mode and its read noise; every run draws fresh read noise.
@@ -57,47 +55,30 @@ class MemcapExecutor:
         self.runs = 0
         self._order = interleave(self.program.streams, choose)
         self._products = Products(self.program, mode, seed)
-        buffers = self.program.buffers
-        self._arena = Arena(used_bytes(buffers))
-        self._views = [self._arena.view(buffer) for buffer in buffers]
-        self._named = _named_ranges(self.program)
+        self._memory = ProgramMemory(self.program)
+        self._views = self._memory.views
         self._parts = _accumulations(self._order)
         self._events = self.program.events
-        self._fill_constants()
 
     @property
     def mean_squares(self) -> dict[int, float]:
         """By matrix, the mean square of the inputs over their full scale, of all runs so far."""
         return self._products.mean_squares
 
-    def run(
-        self, inputs: Mapping[str, np.ndarray], observe: Observer | None = None
-    ) -> dict[str, np.ndarray]:
-        """The model's outputs for one set of inputs, by name.
-
-        ``observe`` sees every ONNX value that a buffer holds, once, when it is complete. Raises
-        InputError when an input is missing, unknown or of another shape or type.
-        """
-        self._load(inputs)
+    def _execute(self, completed: Completed | None) -> None:
         pending = dict(self._parts.counts)
-        seen: set[str] = set()
         products: dict[str, _Product] = {}
-        if observe is not None:
-            for port in self.program.inputs:
-                self._observe(port.buffer, observe, seen)
         for unit, i in self._order:
             self._step(unit, i, products)
-            if observe is None:
+            if completed is None:
                 continue
             if i.opcode is Opcode.ACCUMULATE:
                 whole = self._parts.product[i.event]
                 pending[whole] -= 1
                 if pending[whole]:
                     continue
-            for buffer in i.outs:
-                self._observe(buffer, observe, seen)
+            completed(i.outs)
         self.runs += 1
-        return {port.name: self._views[port.buffer].copy() for port in self.program.outputs}
 
     def _step(self, unit: str, i: Instruction, products: dict[str, _Product]) -> None:
         match i.opcode:
@@ -154,37 +135,6 @@ class MemcapExecutor:
         for out, result in zip(outs, results, strict=True):
             out[...] = result
 
-    def _observe(self, buffer: int, observe: Observer, seen: set[str]) -> None:
-        for number, value in self._named.get(buffer, ()):
-            if value not in seen:
-                seen.add(value)
-                observe(value, self._views[number])
-
-    def _load(self, inputs: Mapping[str, np.ndarray]) -> None:
-        ports = {port.name: port for port in self.program.inputs}
-        wrong = sorted(set(ports) ^ set(inputs))
-        if wrong:
-            raise InputError(f"inputs must be {sorted(ports)}, came {sorted(inputs)}")
-        for name, port in ports.items():
-            x = np.asarray(inputs[name])
-            if (x.shape, x.dtype) != (port.shape, port.dtype):
-                raise InputError(
-                    f"input must be {port.dtype}{list(port.shape)}, came {x.dtype}{list(x.shape)}",
-                    where=name,
-                )
-            self._views[port.buffer][...] = x
-
-    def _fill_constants(self) -> None:
-        tensors = self.program.program.tensors
-        for buffer, name in self.program.constants:
-            if not name:
-                raise ProgramError(
-                    "a program compiled without weights can be timed, not executed",
-                    help="compile without --no-weights",
-                )
-            view = self._views[buffer]
-            view[...] = tensors[name].reshape(view.shape)
-
 
 @dataclass(frozen=True, slots=True)
 class _Accumulations:
@@ -206,16 +156,3 @@ def _accumulations(order: list[tuple[str, Instruction]]) -> _Accumulations:
         first = product[i.event] = current.get(i.outs[0], i.event)
         counts[first] = counts.get(first, 0) + 1
     return _Accumulations(product, counts)
-
-
-def _named_ranges(program: MemcapProgram) -> dict[int, list[tuple[int, str]]]:
-    """By buffer, the buffers with an ONNX value that are complete once it is: itself, its parts."""
-    found: dict[int, list[tuple[int, str]]] = {}
-    for number, entry in enumerate(program.buffers):
-        if entry.value is None:
-            continue
-        owner: int | None = number
-        while owner is not None:
-            found.setdefault(owner, []).append((number, entry.value))
-            owner = program.buffers[owner].source
-    return found

@@ -5,8 +5,6 @@ a wrong result. Slots run by start, earlier number first; decoding has checked t
 waits for has then finished.
 """
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from ...backends.pal.array import PalArray
@@ -16,16 +14,16 @@ from ...backends.pal.tasks import MeshProgram, Step, Task, Transfer, Weight
 from ...backends.pal.work import bits_of, is_float, is_pal, value_format
 from ...backends.program import Program
 from ...errors import InputError, ProgramError, SemcError
-from .arena import Arena, used_bytes
+from .executor import Executor
 from .host import run_host
+from .memory import Completed, ProgramMemory, without_weights
 from .pal import Register, Stationary, encode_values, multiply, round_values, values_of
-from .ports import Observer, fill_constants, load_inputs, named_ranges, without_weights
 from .vector import run_kernel
 
 MODES = ("exact", "quantized")
 
 
-class MeshExecutor:
+class MeshExecutor(Executor):
     """Executes ``program`` (a file's or one decoded already) on samples, one ``run`` each.
 
     ``seed`` is taken for symmetry with the chip's executor: nothing on a mesh is random. Raises
@@ -42,37 +40,19 @@ class MeshExecutor:
         self.mode, self.seed = mode, seed
         self.exact = mode == "exact"
         self._order = sorted(self.program.slots, key=lambda s: (s.start_ps, s.slot))
-        buffers = self.program.buffers
-        self._arena = Arena(used_bytes(buffers))
-        self._views = [self._arena.view(buffer) for buffer in buffers]
-        self._named = named_ranges(buffers)
+        self._memory = ProgramMemory(self.program)
+        self._views = self._memory.views
         self._weights = [self._load_weight(weight) for weight in self.program.weights]
         self._formats = {d.name: value_format(d) for d in self.program.target.devices}
-        fill_constants(self._views, self.program.constants, self.program.program.tensors)
 
-    def run(
-        self, inputs: Mapping[str, np.ndarray], observe: Observer | None = None
-    ) -> dict[str, np.ndarray]:
-        """The model's outputs for one set of inputs, by name.
-
-        ``observe`` sees every ONNX value that a buffer holds, once, when it is complete. Raises
-        InputError when an input is missing, unknown or of another shape or type.
-        """
-        load_inputs(self._views, self.program.inputs, inputs)
-        seen: set[str] = set()
-        if observe is not None:
-            for port in self.program.inputs:
-                self._observe(port.buffer, observe, seen)
+    def _execute(self, completed: Completed | None) -> None:
         for slot in self._order:
             try:
                 self._run_slot(slot)
             except SemcError as error:
                 raise ProgramError(error.message, where=error.where or slot.node) from error
-            if observe is not None:
-                written = slot.outs if isinstance(slot, Task) else (slot.target,)
-                for buffer in written:
-                    self._observe(buffer, observe, seen)
-        return {port.name: self._views[port.buffer].copy() for port in self.program.outputs}
+            if completed is not None:
+                completed(slot.outs if isinstance(slot, Task) else (slot.target,))
 
     def _run_slot(self, slot: Task | Transfer) -> None:
         if isinstance(slot, Transfer):
@@ -167,12 +147,6 @@ class MeshExecutor:
         if not self.exact and is_float(values.dtype):
             values = round_to(values, weight.format)
         return Stationary(values.astype(weight.tensor.dtype, copy=False))
-
-    def _observe(self, buffer: int, observe: Observer, seen: set[str]) -> None:
-        for number, value in self._named.get(buffer, ()):
-            if value not in seen:
-                seen.add(value)
-                observe(value, self._views[number])
 
 
 def _read(x: Register, from_memory: bool, format: str) -> np.ndarray:

@@ -15,10 +15,7 @@ from ...backends.memcap.decode import Matrix, MemcapProgram
 from ...backends.memcap.isa import Instruction, Opcode
 from ...backends.tables import BufferEntry
 from ...backends.targets import MemcapTarget
-from ...dialects.kernel import Kernel
-from ...dialects.work import Work, host_key, kernel_work
-from ..energy import (
-    add_parts,
+from ...backends.targets.memcap_cost import (
     controller_energy_j,
     host_energy_j,
     host_latency_s,
@@ -33,6 +30,9 @@ from ..energy import (
     vector_energy_j,
     vector_latency_s,
 )
+from ...dialects.kernel import Kernel
+from ...dialects.work import Work, host_key, kernel_work
+from ..energy import add_parts
 from ..events import Task, Timeline, run
 from .timed_program import TimedProgram
 

@@ -8,15 +8,15 @@ from ...backends.pal.decode import decode_program
 from ...backends.pal.tasks import MeshProgram, Transfer
 from ...backends.pal.tasks import Task as MeshTask
 from ...backends.program import Program
-from ...dialects.work import Work
-from ..energy import (
-    add_parts,
+from ...backends.targets.mesh_cost import (
     idle_j,
     task_energy_j,
     task_latency_s,
     transfer_energy_j,
     transfer_latency_s,
 )
+from ...dialects.work import Work
+from ..energy import add_parts
 from ..events import Task, run
 from .timed_program import TimedProgram
 

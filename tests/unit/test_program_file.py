@@ -11,6 +11,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from semc.backends import program as program_file
+from semc.backends import tensor_file
 from semc.backends.program import FORMAT_VERSION, Lazy, Program, load_program
 from semc.backends.targets import load_target, target_to_dict
 from semc.errors import ProgramError
@@ -119,7 +120,7 @@ def test_a_failed_save_leaves_the_old_file(file: Path) -> None:
 def test_large_sections_are_written_piece_by_piece(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(program_file, "_CHUNK_BYTES", 64)
+    monkeypatch.setattr(tensor_file, "CHUNK_BYTES", 64)
     wide = np.broadcast_to(np.arange(40, dtype=np.float32)[:, None], (40, 7)).T
     Program(small_program().manifest, {"w": wide}).save(tmp_path / "w.semc")
     np.testing.assert_array_equal(load_program(tmp_path / "w.semc").tensors["w"], wide)

@@ -216,6 +216,13 @@ SPECIAL: dict[str, Function] = {
 }  # fmt: skip
 
 
+def _cast(x: np.ndarray, result: np.dtype, out: Out) -> np.ndarray:
+    if out is None:
+        return x.astype(result)
+    np.copyto(out, x, casting="unsafe")
+    return out
+
+
 def _converter(read: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.dtype], Function]:
     """Value conversion of what ``read`` sees; narrowing integers keeps the low bits."""
 
@@ -224,10 +231,7 @@ def _converter(read: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.dtype],
             source = read(x)
             if result.kind == "b" and source.dtype.kind in "iu":
                 return np.bitwise_and(source, 1).astype(bool)
-            if out is None:
-                return source.astype(result)
-            np.copyto(out, source, casting="unsafe")
-            return out
+            return _cast(source, result, out)
 
         return run
 
@@ -245,11 +249,7 @@ def _float_to_int(wide_of: Callable[[np.dtype], str]) -> Callable[[np.dtype], Fu
         wide = wide_of(result)
 
         def run(x: np.ndarray, out: Out = None) -> np.ndarray:
-            whole = x.astype(wide)
-            if out is None:
-                return whole.astype(result)
-            np.copyto(out, whole, casting="unsafe")
-            return out
+            return _cast(x.astype(wide), result, out)
 
         return run
 
