@@ -5,8 +5,8 @@ each other are a *stack* and share the converters on the base die below them, so
 ``stack.max_active_layers`` of one stack work at a time.
 
 Numbers. A weight is a sign and ``weight_bits - 1`` magnitude bits. The magnitude is cut into
-``slices`` groups of ``cell_bits``, lowest bits first; each slice is a pair of cells on a
-differential column pair. ``columns_per_weight = 2 * slices`` physical columns hold one column of
+``slices`` groups of as many bits each, lowest first (slicing.py); each slice is a pair of cells on
+a differential column pair. ``columns_per_weight = 2 * slices`` physical columns hold one column of
 weights, so an array holds ``rows`` x ``weight_cols`` weights.
 """
 
@@ -29,7 +29,7 @@ from .memcap_sections import (
     Stack,
     Vector,
 )
-from .schema import Name, NonNegative, Section
+from .schema import Name, NonNegative, Section, unsourced
 
 __all__ = ["EFFECTS", "HOST_BYTES", "SECTIONS", "MemcapTarget"]
 
@@ -87,9 +87,7 @@ class MemcapTarget(Section):
         stuck = self.noise.stuck_on_fraction + self.noise.stuck_off_fraction
         if stuck > 1:
             faults.append(f"noise.stuck_on_fraction + stuck_off_fraction ({stuck}) must be <= 1")
-        unsourced = [s for s in SECTIONS if not self.sources.get(s, "").strip()]
-        if unsourced:
-            faults.append(f"sources must name the origin of {', '.join(unsourced)}")
+        faults += unsourced(SECTIONS, self.sources)
         if faults:
             raise ValueError("; ".join(faults))
         return self

@@ -2,13 +2,16 @@
 
 Both the compiler (ranges) and the runtime (numerics) need this, so it belongs to the target.
 
-A code c has magnitude |c| = sum_s 2^(s cell_bits) m_s with 0 <= m_s < levels; slice s is the pair
-(m_s, 0) for c > 0 and (0, m_s) for c < 0, hence the signed slice sign(c) m_s.
+The bits of a code's magnitude |c| are dealt evenly over the slices, the lower ones taking what is
+left over, so that no slice has one bit and a full share of the noise: slice s holds the digit m_s
+of b_s bits. A cell of more than 2^b_s levels spreads the digits over its whole window: one digit is
+``spacing`` levels. Slice s is the pair (m_s, 0) for c > 0 and (0, m_s) for c < 0, hence the signed
+slice sign(c) m_s spacing_s, in levels.
 
 One converter range is stored per tile: the full scale of the slice whose column sums are largest.
 The other slices use the same range times ``slice_ratio`` (a gain step before the converter, set by
-the stored codes alone), because a top slice that holds few bits has far smaller sums than a full
-one, and its error counts 2^cell_bits times as much.
+the stored codes alone), because a top slice whose digits are mostly small has smaller sums than a
+lower one, and its error counts more.
 """
 
 import numpy as np
@@ -21,16 +24,27 @@ def split_slices(codes: NDArray[np.int8], target: MemcapTarget) -> NDArray[np.fl
     """Signed slice levels, float32 ``[slices, *codes.shape]``, lowest bits first."""
     wide = codes.astype(np.int16)
     sign, magnitude = np.sign(wide), np.abs(wide)
-    bits, mask = target.cell_bits, target.array.levels - 1
     out = np.empty((target.slices, *codes.shape), np.float32)
-    for index in range(target.slices):
-        np.multiply(sign, (magnitude >> (bits * index)) & mask, out=out[index], casting="unsafe")
+    shift = 0
+    for index, (bits, spacing) in enumerate(_digits(target)):
+        digit = ((magnitude >> shift) & ((1 << bits) - 1)) * spacing
+        np.multiply(sign, digit, out=out[index], casting="unsafe")
+        shift += bits
     return out
 
 
+def _digits(target: MemcapTarget) -> list[tuple[int, int]]:
+    """(bits, levels between neighbouring digits) of each slice, lowest bits first."""
+    least, more = divmod(target.numerics.weight_bits - 1, target.slices)
+    bits = [least + (index < more) for index in range(target.slices)]
+    return [(b, (target.array.levels - 1) // ((1 << b) - 1)) for b in bits]
+
+
 def slice_weights(target: MemcapTarget) -> NDArray[np.float32]:
-    """What one level of each slice counts, ``2^(s cell_bits)``, float32 ``[slices]``."""
-    return (2.0 ** (target.cell_bits * np.arange(target.slices))).astype(np.float32)
+    """What one level of each slice counts in units of the code, float32 ``[slices]``."""
+    digits = _digits(target)
+    shifts = np.cumsum([0, *(bits for bits, _ in digits[:-1])])
+    return (2.0**shifts / [spacing for _, spacing in digits]).astype(np.float32)
 
 
 def slice_ratio(levels: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -8,7 +8,7 @@ Per tile and slice, with codes x_i in +-(2^(input_bits-1) - 1) and signed slice 
 
     s_j = sum_i x_i m_ij / x_max          column sum, normalised input x level
     a_j = clip(round(s_j / step)) step    converter over +-full_scale, step = 2 full_scale / 2^bits
-    y_j = input_scale scale_j sum_slices 2^(slice cell_bits) a_j
+    y_j = input_scale scale_j sum_slices slice_weight a_j
 
 and tiles add up in float32. In ``noisy`` mode m_ij are the levels of one chip instance and noise,
 offsets and curvature act before the converter (``runtime/physics``). In ``quantized`` mode the

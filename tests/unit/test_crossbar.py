@@ -279,7 +279,7 @@ def test_more_noise_is_worse(demo):
         found.append(sqnr_db(reference, run_matrix(prepared, x)))
     assert found == sorted(found, reverse=True)
     assert found[0] > 30
-    assert found[-1] < 10
+    assert found[-1] < 15
 
 
 @pytest.mark.parametrize("name", ["memcap-demo", "memcap-phone"])

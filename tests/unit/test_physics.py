@@ -335,3 +335,17 @@ def test_converter_noise_adds_in_squares(demo):
     both = instance.converter_sigma_lsb(only(demo, "adc_noise", "adc_inl"))
     assert both == pytest.approx(0.3 * math.sqrt(2))
     assert instance.converter_sigma_lsb(only(demo)) == 0.0
+
+
+@pytest.mark.parametrize(("levels", "weight_bits"), [(64, 8), (32, 6), (16, 6), (8, 8), (128, 8)])
+def test_bits_are_dealt_evenly_and_use_the_whole_window(phone, levels, weight_bits):
+    """No slice keeps one bit of its own, and the largest digit lies near the top level."""
+    data = targets.target_to_dict(phone)
+    data["array"]["levels"], data["numerics"]["weight_bits"] = levels, weight_bits
+    target = targets.target_from_dict(data, "test")
+    top = 2 ** (weight_bits - 1) - 1
+    codes = np.arange(-top, top + 1).astype(np.int8)
+    digits = split_slices(codes, target)
+    assert np.array_equal((digits * slice_weights(target)[:, None]).sum(axis=0), codes)
+    assert np.abs(digits).max() <= levels - 1
+    assert (np.abs(digits).max(axis=1) >= (levels - 1) / 2).all()
