@@ -17,10 +17,15 @@ def read_arrays(path: str | PathLike[str]) -> dict[str, np.ndarray]:
     """The arrays of an ``.npz`` file. Raises InputError when it is not one."""
     try:
         with open(path, "rb") as file:
-            found = np.load(file, allow_pickle=False)
-            if not isinstance(found, np.lib.npyio.NpzFile):
-                raise ValueError("it holds one array without a name")
-            with found:
+            magic = file.read(6)
+            file.seek(0)
+            if not zipfile.is_zipfile(file):
+                single = magic == b"\x93NUMPY"
+                raise ValueError(
+                    "it is an .npy file: one array without a name" if single else "it is none"
+                )
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as found:
                 return {name: found[name] for name in found.files}
     except (ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
         raise InputError(
@@ -56,6 +61,8 @@ def split_samples(
     if len(counts - {1}) > 1:
         sizes = ", ".join(f"{name}: {len(part)}" for name, part in parts.items())
         raise InputError(f"all inputs must have the same number of samples, got {sizes}")
+    if 0 in counts:
+        raise InputError("the data must hold at least one sample, the arrays are empty")
     count = max(counts, default=1)
     return [
         {name: part[i if len(part) > 1 else 0] for name, part in parts.items()}

@@ -22,6 +22,7 @@ from .console import (
     EXIT_INTERRUPTED,
     EXIT_REFUSED,
     ReportingCommand,
+    check_output,
     print_columns,
     print_json,
     print_tree,
@@ -101,6 +102,11 @@ cli.command_class = ReportingCommand
     help="Print the IR of this level instead of writing a program.",
 )
 @click.option(
+    "--print-debuginfo",
+    is_flag=True,
+    help="Print locations with --emit: what `semc opt` needs to go on naming the ONNX nodes.",
+)
+@click.option(
     "--no-weights",
     is_flag=True,
     help="Use shapes only: no weight is read, the program can be timed but not run.",
@@ -116,6 +122,7 @@ def compile_command(
     calibrate: str | None,
     dims: dict[str, int],
     level: str | None,
+    print_debuginfo: bool,
     no_weights: bool,
     check_levels: bool,
     quiet: bool,
@@ -129,8 +136,12 @@ def compile_command(
 
     if level is not None and check_levels:
         raise click.UsageError("--emit and --check-levels exclude each other")
+    if print_debuginfo and level is None:
+        raise click.UsageError("--print-debuginfo needs --emit")
     if no_weights and check_levels:
         raise click.UsageError("--check-levels needs the weights")
+    if no_weights and calibrate is not None:
+        raise click.UsageError("--calibrate needs the weights")
     options = CompileOptions(
         target=target,
         calibrate=calibrate,
@@ -141,8 +152,8 @@ def compile_command(
         interpreter=interpret_function,
     )
     if level is not None:
-        text, weights = emit_level(model, options, level)
-        text = text if text.endswith("\n") else text + "\n"
+        check_output(output)
+        text, weights = emit_level(model, options, level, debuginfo=print_debuginfo)
         if output is not None:
             write_text(output, text)
             if not no_weights:
@@ -152,8 +163,9 @@ def compile_command(
         elif output is None:
             click.echo(text, nl=False)
         return
-    compilation = compile_model(model, options)
     path = output or str(Path(model).with_suffix(".semc"))
+    check_output(path)
+    compilation = compile_model(model, options)
     report = compilation.report() | {"program": path}
     if check_levels:
         report["levels"] = compare_levels(compilation, calibrate)
@@ -241,10 +253,14 @@ def simulate_command(
         raise click.UsageError("--input and --random exclude each other")
     if tolerance is not None and reference is None:
         raise click.UsageError("--tolerance needs --reference")
+    if input_file is None and samples is None and (reference or output) is not None:
+        option = "--output" if reference is None else "--reference"
+        raise click.UsageError(f"{option} needs data: --input or --random")
     from .arrays import input_specs, random_arrays, read_arrays, write_arrays
     from .backends.program import load_program
     from .runtime.simulate import simulate
 
+    check_output(output)
     loaded = load_program(program)
     inputs = None
     if input_file is not None:
@@ -319,6 +335,7 @@ def opt_command(
     """Run passes over textual IR (FILE, or standard input), as mlir-opt does."""
     from .compiler.opt_main import OptOptions, run_opt
 
+    check_output(output)
     result = run_opt(OptOptions(file=file, **settings))
     if time_passes:
         for name, seconds in result.timings.items():

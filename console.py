@@ -10,10 +10,13 @@ from typing import Any
 
 import click
 
-from .errors import SemcError, one_line
+from .errors import InputError, SemcError, one_line
 
 #: Version of the objects that ``--json`` prints; it grows when a key changes its meaning.
 SCHEMA_VERSION = 1
+
+#: Characters after which a line is cut, so that what it lists is not all told.
+ONE_LINE = 2000
 
 EXIT_REFUSED = 1
 EXIT_INTERNAL = 70
@@ -49,7 +52,8 @@ def report_error(error: Exception, *, as_json: bool) -> int:
     """Print ``error`` as one line a fault (and as JSON); returns the exit code."""
     if isinstance(error, SemcError):
         code, data = error.exit_code, error.as_dict()
-        lines = [str(error), *map(str, error.faults)]
+        head = str(error)
+        lines = [head, *(str(fault) for fault in error.faults if not _said(fault, error))]
     elif isinstance(error, OSError):
         code = EXIT_REFUSED
         where = f"{error.filename}: " if error.filename else ""
@@ -65,6 +69,14 @@ def report_error(error: Exception, *, as_json: bool) -> int:
     if as_json:
         print_json({"exit_code": code, **data})
     return code
+
+
+def _said(fault: SemcError, error: SemcError) -> bool:
+    """Whether the message of ``error`` already tells ``fault``: what is wrong and where."""
+    message = error.message if len(str(error)) < ONE_LINE else ""
+    where = (fault.where or "").removeprefix(f"{error.where}: ")
+    placed = where in ("", error.where) or repr(where) in fault.message
+    return (fault.message if placed else f"{where}: {fault.message}") in message
 
 
 def print_json(data: dict[str, Any]) -> None:
@@ -86,6 +98,19 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "tolist"):  # numpy scalars and arrays, without importing numpy
         return _plain(value.tolist())
     return str(value)
+
+
+def check_output(path: str | None) -> None:
+    """Refuse an output that cannot be written, before the work is done that would be lost."""
+    if path is None or path == "-":
+        return
+    folder = os.path.dirname(path) or "."
+    if os.path.isdir(path):
+        raise InputError("the output must be a file, it is a folder", where=path)
+    if not os.path.isdir(folder):
+        raise InputError(f"the output's folder must exist, {folder} does not", where=path)
+    if not os.access(folder, os.W_OK):
+        raise InputError(f"the output's folder must be writable, {folder} is not", where=path)
 
 
 def progress_printer(total: int) -> Callable[[str, float], None]:

@@ -23,6 +23,7 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass
 
 from ..backends.targets import MemcapTarget, Target, load_target
+from ..dialects.functions import main_function
 from ..errors import InputError
 from . import recipe
 from .context import CompilerContext, new_context
@@ -99,12 +100,21 @@ def compile_model(
 
 
 def emit_level(
-    model: "str | os.PathLike[str] | bytes | onnx.ModelProto", options: CompileOptions, level: str
+    model: "str | os.PathLike[str] | bytes | onnx.ModelProto",
+    options: CompileOptions,
+    level: str,
+    *,
+    debuginfo: bool = False,
 ) -> tuple[str, WeightStore]:
-    """The textual IR of one level (``onnx`` ... ``analog``, ``pal``) and the weights it names."""
+    """The textual IR of one level (``onnx`` ... ``analog``, ``pal``) and the weights it names.
+
+    ``debuginfo`` prints the locations too: the ONNX node of each operation.
+    """
+    from .opt_main import print_module
+
     driver = _Driver(options)
     module = driver.lower(model, level)
-    return str(module), driver.context.weights
+    return print_module(module, debuginfo=debuginfo), driver.context.weights
 
 
 class _Driver:
@@ -177,6 +187,8 @@ class _Driver:
         }
         with self.phase("import"):
             module, weights = import_model(loaded)
+            if not options.weights:
+                weights.forget_values()
             self.context = new_context(weights)
         if self._reached("onnx", module, until):
             return module
@@ -231,14 +243,6 @@ def last_level(target: Target) -> str:
     return "analog" if isinstance(target, MemcapTarget) else "pal"
 
 
-def main_function(module: ModuleOp) -> func.FuncOp:
-    """``func.func @main`` of a module."""
-    for op in module.ops:
-        if isinstance(op, func.FuncOp) and op.sym_name.data == "main":
-            return op
-    raise InputError("a module must hold func.func @main")
-
-
 def calibration_samples(
     data: str | os.PathLike[str] | Mapping[str, np.ndarray], main: func.FuncOp
 ) -> list[list[np.ndarray]]:
@@ -251,6 +255,9 @@ def calibration_samples(
         name: (shape_of(arg), dtype_of(arg))
         for name, arg in zip(input_names(main), main.body.block.args, strict=True)
     }
+    for name in specs.keys() & arrays.keys():
+        if arrays[name].dtype.kind == "f" and np.isnan(arrays[name]).any():
+            raise InputError(f"calibration samples must be numbers, {name!r} holds NaN")
     samples = split_samples(arrays, specs)
     return [list(sample.values()) for sample in samples[:CALIBRATION_SAMPLES]]
 

@@ -24,7 +24,8 @@ def level_report(
         "ir_ops": {**known.get("ir_ops", {}), level: sum(1 for _ in module.walk())}
     }
     if level == "tile":
-        facts |= _tile_report(module)
+        facts |= _tile_report(module, target)
+        facts |= {"arrays": {"needed": 0, "used": 0, "available": 0}, "layers_used": 0}
     if level == "place" and isinstance(target, MemcapTarget):
         facts |= _place_report(module, target)
     if level == "place":
@@ -32,7 +33,7 @@ def level_report(
     return facts
 
 
-def _tile_report(module: ModuleOp) -> dict[str, Any]:
+def _tile_report(module: ModuleOp, target: Target) -> dict[str, Any]:
     tiles = sum(len(op.tile_table) for op in module.walk() if isinstance(op, tile.ProgramOp))
     chip, host = Work(), Work()
     ops: Counter[str] = Counter()
@@ -45,15 +46,15 @@ def _tile_report(module: ModuleOp) -> dict[str, Any]:
             chip += op_work(op)
             ops["chip"] += 1
     total = chip.operations + host.operations
+    products = [op for op in module.walk() if isinstance(op, tile.MvmOp)]
+    in_arrays = products if isinstance(target, MemcapTarget) else []
     count = ops["chip"] + len(host_ops)
     return {
         "tiles": tiles,
         "work": {
             "macs": chip.macs + host.macs,
             "elementwise": chip.elementwise + host.elementwise,
-            "array_macs": sum(
-                op_work(op).macs for op in module.walk() if isinstance(op, tile.MvmOp)
-            ),
+            "array_macs": sum(op_work(op).macs for op in in_arrays),
         },
         "host_macs": _host_macs(module),
         "on_chip_ops_share": ops["chip"] / count if count else 1.0,

@@ -205,7 +205,7 @@ class TensorOp(IRDLOperation):
             _print_field(printer, self.properties[name])
         printer.print_op_attributes(self.attributes)
         printer.print_string(" : ")
-        printer.print_operation_type(self)
+        printer.print_function_type(self.operand_types, self.result_types)
         if self.regions:
             printer.print_string(" ")
             printer.print_region(self.regions[0], print_empty_block=False)

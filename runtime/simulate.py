@@ -61,8 +61,11 @@ class SimulationResult:
         """The keys of ``semc simulate --json``."""
         target = self.program.target
         latency_s, energy_j = self.latency_s, self.energy_j
+        devices = [] if isinstance(target, MemcapTarget) else target.devices
+        idle = {device.name: 0.0 for device in devices}
         figures = efficiency(self.timing.array_macs, self.timing.work.macs, self.timing.parts_j)
         parameters = self.program.manifest.get("model", {}).get("parameters", 0)
+        budget = target if isinstance(target, MemcapTarget) else None
         return {
             "model": self.program.manifest.get("model", {}).get("name"),
             "target": target.name,
@@ -73,14 +76,17 @@ class SimulationResult:
             "energy_j": energy_j,
             "energy_parts_j": dict(sorted(self.timing.parts_j.items())),
             "power_w": energy_j / latency_s if latency_s else 0.0,
+            "budget_power_w": budget.budget_power_w if budget else 0.0,
             "area_mm2": float(target.area_mm2),
+            "budget_area_mm2": budget.budget_area_mm2 if budget else 0.0,
             "tops_per_w": figures.system_tops_per_w,
             "array_tops_per_w": figures.array_tops_per_w,
             "parameters_per_cm2": parameters / (target.area_mm2 / 100) if target.area_mm2 else 0.0,
             "macs": self.timing.work.macs,
             "array_macs": self.timing.array_macs,
             "elementwise_ops": self.timing.work.elementwise,
-            "utilisation": self.timing.timeline.utilisation(),
+            "utilisation": idle | self.timing.timeline.utilisation(),
+            "busy_s": sum(self.timing.node_s.values()),
             "slowest_nodes_s": _largest(self.timing.node_s, 10),
             "execute_s": self.execute_s,
             "accuracy": self.accuracy,
@@ -103,22 +109,25 @@ def simulate(
     if mode not in MODES:
         raise InputError(f"mode must be one of {', '.join(MODES)}, got {mode!r}")
     if inputs is None:
+        if reference is not None:
+            raise InputError("a reference needs inputs on which to compare")
         timing = time_program(program, None)
         return SimulationResult(program, mode, 0, {}, timing, 0.0)
     samples = split_samples(inputs, input_specs(program))
+    labels = _labels(inputs, program, len(samples))
+    expected = None if reference is None else _stack(_run_reference(reference, samples))
     executor = executor_for(program, mode, seed)
     start = time.perf_counter()
-    runs = [executor.run(sample) for sample in samples]
+    with np.errstate(all="ignore"):  # inputs may hold infinities: those of the model, not ours
+        runs = [executor.run(sample) for sample in samples]
     execute_s = time.perf_counter() - start
     outputs = _stack(runs)
     result = SimulationResult(
         program, mode, len(samples), outputs, time_program(program, executor), execute_s
     )
-    labels = inputs.get(LABELS)
     if labels is not None:
-        result.accuracy = accuracy(_scores(outputs), labels)
-    if reference is not None:
-        expected = _stack(_run_reference(reference, samples))
+        result.accuracy = _accuracy(outputs, labels)
+    if expected is not None:
         _compare(result, expected, labels)
     return result
 
@@ -160,8 +169,35 @@ def _stack(runs: Sequence[Arrays]) -> dict[str, np.ndarray]:
     return stacked
 
 
-def _scores(outputs: Arrays) -> np.ndarray:
-    return next(iter(outputs.values()))
+def _labels(inputs: Arrays, program: Program, samples: int) -> np.ndarray | None:
+    """The right class of each sample, [n]; None without ``labels``, or when they are an input.
+
+    Raises InputError for labels of another kind: their accuracy would mean nothing.
+    """
+    labels = inputs.get(LABELS)
+    if labels is None or LABELS in input_specs(program):
+        return None
+    classes = labels.reshape(-1)
+    whole = labels.dtype.kind in "iuf" and bool((classes == np.floor(classes)).all())
+    single = labels.ndim < 2 or labels.shape[0] == labels.size
+    if not (whole and single and labels.size and labels.size % samples == 0):
+        raise InputError(
+            f"{LABELS} must be one class number a sample, of {samples} samples; "
+            f"got {labels.dtype} of shape {list(labels.shape)}"
+        )
+    return classes
+
+
+def _accuracy(outputs: Arrays, labels: np.ndarray) -> float:
+    """Accuracy by the first output, whose last axis is that of the classes."""
+    name, scores = next(iter(outputs.items()))
+    if scores.ndim == 0 or scores.size != len(labels) * scores.shape[-1]:
+        raise InputError(
+            f"accuracy needs one row of class scores a label, {len(labels)} in all; output "
+            f"{name!r} has shape {list(scores.shape)}",
+            help=f"leave {LABELS} out of the data",
+        )
+    return accuracy(scores, labels)
 
 
 def _run_reference(
@@ -207,7 +243,7 @@ def _compare(
     }
     result.reference = {
         **worst_of(result.differences),
-        "accuracy": accuracy(_scores(expected), labels) if labels is not None else None,
+        "accuracy": _accuracy(expected, labels) if labels is not None else None,
         "outputs": {name: d.as_dict() for name, d in result.differences.items()},
     }
 

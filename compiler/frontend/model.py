@@ -38,5 +38,14 @@ class LoadedModel:
 
     @property
     def parameters(self) -> int:
-        """Elements of all constants in use."""
-        return sum(constant.size for constant in self.constants.values())
+        """Elements of the constants in use that can be weights: floats and 8-bit codes.
+
+        Wider integers are shapes, axes and indices.
+        """
+        constants = self.constants.values()
+        return sum(c.size for c in constants if _may_be_weight(c.dtype))
+
+
+def _may_be_weight(dtype: np.dtype) -> bool:
+    """Floats (bfloat16 has kind V) and 8-bit integers, not booleans."""
+    return dtype.kind in "fV" or (dtype.kind in "iu" and dtype.itemsize == 1)

@@ -13,5 +13,5 @@ def assign_sites(first_use: np.ndarray, grid: SiteGrid) -> np.ndarray:
     """
     sites = np.empty((len(first_use), 3), np.int32)
     order = np.argsort(first_use, kind="stable")
-    sites[order] = grid.sites_near_first()[: len(first_use)]
+    sites[order] = grid.sites_near_first(len(first_use))
     return sites

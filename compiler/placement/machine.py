@@ -31,14 +31,14 @@ class SiteGrid:
         """(row, col) of the base die's port."""
         return self.rows // 2, self.cols // 2
 
-    def sites_near_first(self) -> np.ndarray:
-        """All sites, int32 [sites, 3] (layer, row, col): lower layers, then nearer ones first."""
+    def sites_near_first(self, count: int) -> np.ndarray:
+        """The first sites, int32 [count, 3] (layer, row, col): lower layers, then nearer ones."""
         row, col = np.indices((self.rows, self.cols)).reshape(2, -1)
         distance = np.abs(row - self.port[0]) + np.abs(col - self.port[1])
         order = np.argsort(distance, kind="stable")
         plane = np.stack([row[order], col[order]], axis=1)
-        layer = np.repeat(np.arange(self.layers), len(plane))
-        return np.column_stack([layer, np.tile(plane, (self.layers, 1))]).astype(np.int32)
+        index = np.arange(count)
+        return np.column_stack([index // len(plane), plane[index % len(plane)]]).astype(np.int32)
 
 
 def grid_of(target: MemcapTarget) -> SiteGrid:

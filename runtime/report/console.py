@@ -1,24 +1,41 @@
-"""Reports for people: what was compiled, how it ran, what limits it."""
+"""Reports for people: what was compiled, how it ran, what limits it.
 
+On a terminal lines are folded to its width; in a pipe or a file they stay whole.
+"""
+
+import os
+import sys
 from collections.abc import Mapping
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
+
+#: Width of reports that no terminal shows: nothing is folded.
+_UNFOLDED = 1000
 
 _PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"),
              (1e-6, "u"), (1e-9, "n"), (1e-12, "p"), (1e-15, "f"), (1e-18, "a"))  # fmt: skip
 
 
 def quantity(value: float, unit: str) -> str:
-    """``value`` with an SI prefix and three significant digits: ``12.3 us``."""
-    if value == 0:
-        return f"0 {unit}"
+    """``value`` with an SI prefix and three significant digits: ``12.3 us``, ``2 k images/s``."""
     for factor, prefix in _PREFIXES:
-        if abs(value) >= factor:
-            return f"{value / factor:.3g} {prefix}{unit}"
+        if abs(value) >= factor * 0.9995:  # which prints as 1000 of the smaller prefix
+            gap = " " if prefix and len(unit) > 2 else ""
+            return f"{value / factor:.3g} {prefix}{gap}{unit}"
     return f"{value:.3g} {unit}"
+
+
+def counted(count: int, noun: str) -> str:
+    """``1 array``, ``1,024 arrays``."""
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
+def share(part: float) -> str:
+    """``part`` of 1 as per cent; a little is not nothing."""
+    return "<0.1%" if 0 < part < 0.0005 else f"{part:.1%}"
 
 
 def print_compilation(report: Mapping[str, Any]) -> None:
@@ -28,16 +45,13 @@ def print_compilation(report: Mapping[str, Any]) -> None:
         ("target", f"{report['target']}, {report['area_mm2']:.3g} mm2"),
         ("program", str(report.get("program", ""))),
     ]
-    if (arrays := report.get("arrays")) is not None:
-        rows.append(
-            (
-                "arrays",
-                f"{arrays['used']:,} of {arrays['available']:,} in {report['layers_used']} "
-                f"layer(s), {report['tiles']:,} tiles",
-            )
-        )
-    for memory, used in report.get("memory_bytes", {}).items():
-        rows.append((memory, quantity(used, "B")))
+    if arrays := report.get("arrays", {}).get("available"):
+        used = report["arrays"]["used"]
+        where = f" on {counted(report['layers_used'], 'layer')}" if used else ""
+        tiles = f", {counted(report['tiles'], 'tile')}" if used else ""
+        rows.append(("arrays", f"{used:,} of {arrays:,}{where}{tiles}"))
+    for memory, size in report.get("memory_bytes", {}).items():
+        rows.append((f"{memory} memory", quantity(size, "B")))
     if (schedule := report.get("schedule")) is not None:
         rows.append(
             (
@@ -47,7 +61,13 @@ def print_compilation(report: Mapping[str, Any]) -> None:
             )
         )
     ops, work = report["on_chip_ops_share"], report["on_chip_work_share"]
-    rows.append(("on the machine", f"{ops:.1%} of operators, {work:.1%} of work"))
+    rows.append(("on the machine", f"{share(ops)} of operators, {share(work)} of work"))
+    if arrays:
+        macs, done = report["work"]["macs"], report["work"]["array_macs"]
+        part = (
+            f"{share(done / macs)} of {quantity(macs, 'multiply-adds')}" if macs else "no product"
+        )
+        rows.append(("in the arrays", part))
     sizes = ", ".join(f"{level} {count:,}" for level, count in report["ir_ops"].items())
     rows.append(("IR operations", sizes))
     rows.append(("compile time", f"{sum(report['phase_s'].values()):.2f} s"))
@@ -55,51 +75,81 @@ def print_compilation(report: Mapping[str, Any]) -> None:
     for check in report.get("levels", []):
         text = f"agrees on {check['compared']} values, within {check['max_rel_error']:.2g} of range"
         rows.append((f"level {check['level']}", text))
-    console = Console(highlight=False)
-    console.print(_facts(rows))
+    console = _console()
+    _print(console, _facts(rows))
     _print_host(console, report["host_ops"])
+
+
+def _console() -> Console:
+    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else _UNFOLDED
+    return Console(highlight=False, width=width)
+
+
+def _print(console: Console, part: RenderableType) -> None:
+    """Print without the blanks with which tables fill their last column."""
+    with console.capture() as capture:
+        console.print(part)
+    console.file.write("".join(f"{line.rstrip()}\n" for line in capture.get().splitlines()))
 
 
 def _print_host(console: Console, host_ops: list[dict[str, str]]) -> None:
     if not host_ops:
         return
-    table = _table("node", "operator", "why it runs on the host")
+    table = _table("node", "operator", "why it runs on the host", texts=3)
     for entry in host_ops[:20]:
         table.add_row(Text(entry["node"]), Text(entry["op"]), Text(entry["reason"]))
-    console.print(f"\n{len(host_ops)} operator(s) run on the host:")
-    console.print(table)
+    verb = "runs" if len(host_ops) == 1 else "run"
+    _print(console, f"\n{counted(len(host_ops), 'operator')} {verb} on the host:")
+    _print(console, table)
     if len(host_ops) > 20:
-        console.print(f"... and {len(host_ops) - 20} more (--json lists all)")
+        _print(console, f"... and {len(host_ops) - 20} more (--json lists all)")
 
 
 def print_simulation(report: Mapping[str, Any]) -> None:
     """How a program ran."""
-    console = Console(highlight=False)
+    console = _console()
+    area = f"{report['area_mm2']:.3g} mm2" + _budget(
+        report["area_mm2"], report["budget_area_mm2"], "mm2"
+    )
+    power = quantity(report["power_w"], "W") + _budget(
+        report["power_w"], report["budget_power_w"], "W"
+    )
     rows = [
         ("model", str(report["model"])),
-        ("target", f"{report['target']}, {report['area_mm2']:.3g} mm2"),
+        ("target", f"{report['target']}, {area}"),
         ("run", _run_line(report)),
         ("latency", f"{quantity(report['latency_s'], 's')} an inference"),
-        ("throughput", f"{report['throughput_per_s']:.4g} inferences/s"),
+        ("throughput", quantity(report["throughput_per_s"], "inferences/s")),
         ("energy", f"{quantity(report['energy_j'], 'J')} an inference"),
-        ("power", quantity(report["power_w"], "W")),
+        ("mean power", power),
         ("efficiency", _efficiency(report)),
-        ("density", f"{quantity(report['parameters_per_cm2'], 'parameters/cm2')}"),
+        ("density", f"{quantity(report['parameters_per_cm2'], 'parameters/cm2')} of this model"),
     ]
     if report["accuracy"] is not None:
         rows.append(("accuracy", _accuracy(report)))
     if (reference := report["reference"]) is not None:
         rows.append(("against ONNX Runtime", _reference(reference)))
-    console.print(_facts(rows))
-    _print_parts(console, "energy", report["energy_parts_j"], "J")
+    _print(console, _facts(rows))
+    energy, nodes = report["energy_parts_j"], report["slowest_nodes_s"]
+    _print_parts(console, ("energy", "J", "share"), energy, report["energy_j"])
     _print_shares(console, report["utilisation"])
-    _print_parts(console, "slowest nodes", report["slowest_nodes_s"], "s", limit=5)
+    _print_parts(
+        console, ("slowest nodes", "s", "share of busy time"), nodes, report["busy_s"], limit=5
+    )
+
+
+def _budget(value: float, budget: float, unit: str) -> str:
+    if not budget:
+        return ""
+    word = "budget" if value <= budget else "over its budget of"
+    return f" ({word} {quantity(budget, unit)})"
 
 
 def _run_line(report: Mapping[str, Any]) -> str:
     if not report["samples"]:
         return "timed, not executed"
-    return f"{report['samples']} sample(s), {report['mode']}, in {report['execute_s']:.2f} s"
+    samples = counted(report["samples"], "sample")
+    return f"{samples}, {report['mode']}, simulated in {report['execute_s']:.2f} s"
 
 
 def _efficiency(report: Mapping[str, Any]) -> str:
@@ -125,25 +175,28 @@ def _reference(reference: Mapping[str, Any]) -> str:
 
 
 def _print_parts(
-    console: Console, title: str, parts: Mapping[str, float], unit: str, limit: int = 12
+    console: Console,
+    titles: tuple[str, str, str],
+    parts: Mapping[str, float],
+    total: float,
+    limit: int = 12,
 ) -> None:
-    total = sum(parts.values())
     shown = sorted(((v, k) for k, v in parts.items() if v > 0), reverse=True)[:limit]
     if not shown:
         return
-    table = _table(title, unit, "share")
+    table = _table(*titles)
     for value, name in shown:
-        table.add_row(Text(name), quantity(value, unit), f"{value / total:.1%}")
-    console.print()
-    console.print(table)
+        table.add_row(Text(name), quantity(value, titles[1]), share(value / total))
+    _print(console, "")
+    _print(console, table)
 
 
 def _print_shares(console: Console, shares: Mapping[str, float]) -> None:
-    table = _table("unit", "busy")
-    for name, share in sorted(shares.items(), key=lambda item: (-item[1], item[0]))[:12]:
-        table.add_row(Text(name), f"{share:.1%}")
-    console.print()
-    console.print(table)
+    table = _table("unit", "busy, of latency")
+    for name, part in sorted(shares.items(), key=lambda item: (-item[1], item[0]))[:12]:
+        table.add_row(Text(name), share(part))
+    _print(console, "")
+    _print(console, table)
 
 
 def _facts(rows: list[tuple[str, str]]) -> Table:
@@ -156,8 +209,9 @@ def _facts(rows: list[tuple[str, str]]) -> Table:
     return table
 
 
-def _table(*columns: str) -> Table:
+def _table(*columns: str, texts: int = 1) -> Table:
+    """A table whose first ``texts`` columns are text, the others numbers."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     for index, column in enumerate(columns):
-        table.add_column(column, justify="left" if index == 0 else "right", overflow="fold")
+        table.add_column(column, justify="left" if index < texts else "right", overflow="fold")
     return table

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 import semc
+from semc.backends.memcap.decode import decode_program
+from semc.backends.memcap.isa import Opcode
 from semc.backends.program import Program
-from semc.errors import InputError
+from semc.errors import InputError, ProgramError
 from semc.runtime.simulate import SimulationResult, simulate
 
 
@@ -69,3 +71,69 @@ def test_wrong_inputs_are_one_line(
 def test_an_unknown_mode_is_refused(program: Program) -> None:
     with pytest.raises(InputError, match="mode must be one of"):
         simulate(program, None, mode="wrong")
+
+
+def test_a_reference_needs_inputs(program: Program, examples: Path) -> None:
+    with pytest.raises(InputError, match="a reference needs inputs"):
+        simulate(program, None, reference=examples / "digits_cnn.onnx")
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        np.zeros(2, np.int64),
+        np.zeros((3, 10)),
+        np.array(["a", "b", "c"]),
+        np.array([0.5, 1, 2]),
+        np.zeros(0, np.int64),
+        np.zeros(6, np.int64),
+    ],
+)
+def test_labels_that_mean_nothing_are_refused(program: Program, labels: np.ndarray) -> None:
+    images = np.ones((3, 1, 8, 8), np.float32)
+    with pytest.raises(InputError, match=r"labels must be|one row of class scores"):
+        simulate(program, {"image": images, "labels": labels})
+
+
+def test_labels_may_be_a_column_or_float(program: Program) -> None:
+    images = np.random.default_rng(0).random((3, 1, 8, 8), np.float32)
+    scores = simulate(program, {"image": images}).outputs["logits"]
+    right = scores.argmax(axis=-1)
+    for labels in (right, right[:, None], right.astype(np.float32)):
+        assert simulate(program, {"image": images, "labels": labels}).accuracy == 1.0
+
+
+def test_no_sample_is_refused(program: Program) -> None:
+    with pytest.raises(InputError, match="at least one sample"):
+        simulate(program, {"image": np.zeros((0, 1, 8, 8), np.float32)})
+
+
+@pytest.mark.filterwarnings("error")
+def test_infinite_inputs_do_not_warn(program: Program) -> None:
+    result = simulate(program, {"image": np.full((1, 1, 8, 8), np.inf, np.float32)})
+    assert result.samples == 1
+
+
+@pytest.mark.parametrize("target", ["memcap-demo", "mesh-cpu"])
+def test_without_weights_a_program_is_timed_and_not_run(examples: Path, target: str) -> None:
+    model = examples / "digits_cnn.onnx"
+    whole, bare = semc.compile(model, target), semc.compile(model, target, weights=False)
+    assert bare.nbytes < whole.nbytes / 2
+    assert simulate(bare, None).latency_s == simulate(whole, None).latency_s
+    with pytest.raises(ProgramError, match="weights"):
+        simulate(bare, {"image": np.ones((1, 1, 8, 8), np.float32)})
+
+
+def test_what_is_driven_into_the_arrays_comes_back(examples: Path) -> None:
+    """Every range of tiles that gets an input is converted and accumulated once."""
+    program = decode_program(semc.compile(examples / "digits_cnn.onnx", "memcap-demo"))
+    for stream in program.streams:
+        steps = [(i.opcode, i.index, i.tiles) for i in stream.instructions]
+        driven = [key for op, *key in steps if op is Opcode.DRIVE]
+        assert driven == [key for op, *key in steps if op is Opcode.CONVERT]
+        assert driven == [key for op, *key in steps if op is Opcode.ACCUMULATE]
+    for stream in program.streams:
+        for i in stream.instructions:
+            if i.opcode is Opcode.MOVE:
+                source, target = program.buffers[i.ins[0]], program.buffers[i.outs[0]]
+                assert source.nbytes == target.nbytes
