@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ...errors import ModelError
+from .pack_ports import is_port_node
 from .read_model import canonical_domain, newest_opset
 from .rename_values import subgraphs_of
 
@@ -141,7 +142,9 @@ def _check_domains(proto: "ModelProto") -> None:
     unknown = {
         f"{node.domain}.{node.op_type}": node.name
         for node in _walk(proto.graph.node)
-        if newest_opset(node.domain) is None and node.domain not in HOST_DOMAINS
+        if newest_opset(node.domain) is None
+        and node.domain not in HOST_DOMAINS
+        and not is_port_node(node)
     }
     if unknown:
         raise ModelError(

@@ -1,7 +1,8 @@
 """An ``onnx`` op as a one-node ONNX model, to be run on the host processor.
 
 The model asks for the oldest operator set in which its operators mean what they mean today, so
-that a runtime behind the newest set runs it as well. Small constant operands are built in.
+that a runtime behind the newest set runs it as well. Small constant operands are built in. Values
+that come or go as bytes (dialects.records) have their own type, and the form in ``doc_string``.
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,9 +13,11 @@ from xdsl.ir import Operation, SSAValue
 
 from ...dialects.graph import ConstantOp
 from ...dialects.onnx import OnnxOp, SubgraphOp
+from ...dialects.records import record_form
 from ...dialects.types import dense_array, dtype_of, onnx_type_of, shape_of
 from ...errors import IRError
 from .convert_attributes import attr_bytes, from_attribute, tensor_proto
+from .pack_ports import PACK, UNPACK, is_port_node, port_type
 from .rename_values import rename_free, subgraphs_of
 
 if TYPE_CHECKING:
@@ -54,6 +57,7 @@ def host_node_model(op: Operation) -> bytes:
         if isinstance(op, SubgraphOp)
         else [_node_of(op, names, results)]
     )
+    nodes = _open_ports(nodes, {value.name: value for value in (*graph_inputs, *outputs)})
     graph = helper.make_graph(nodes, "host", graph_inputs, outputs, initializers)
     imports = [helper.make_opsetid(d, v) for d, v in sorted(_operator_sets(nodes).items())]
     model: ModelProto = helper.make_model(graph, opset_imports=imports, ir_version=_IR_VERSION)
@@ -100,6 +104,16 @@ def _node_of(op: OnnxOp, names: list[str], results: list[str]) -> "NodeProto":
     return node
 
 
+def subgraph_operators(op: SubgraphOp) -> list[str]:  # type: ignore[valid-type]
+    """The distinct operators in ``onnx.Subgraph``, at most six, without those of its ports."""
+    import onnx
+
+    graph = onnx.GraphProto()
+    graph.ParseFromString(attr_bytes(op.properties["body"]))  # type: ignore[attr-defined]
+    kinds = dict.fromkeys(node.op_type for node in graph.node if not is_port_node(node))
+    return list(kinds)[:6]
+
+
 def _subgraph_nodes(op: OnnxOp, names: list[str], results: list[str]) -> list["NodeProto"]:
     """The nodes of ``onnx.Subgraph``, with everything they define named ``s_...``."""
     import onnx
@@ -111,6 +125,36 @@ def _subgraph_nodes(op: OnnxOp, names: list[str], results: list[str]) -> list["N
     renamed |= {v.name: new for v, new in zip(graph.output, results, strict=True)}
     _rename_all(graph, renamed)
     return list(graph.node)
+
+
+def _open_ports(nodes: list["NodeProto"], ends: dict[str, "ValueInfoProto"]) -> list["NodeProto"]:
+    """``nodes`` without Unpack and Pack: the model's own inputs and outputs get their types.
+
+    ``ends`` are these inputs and outputs; one that crosses the model's border as bytes says so in
+    its ``doc_string``, which the host processor reads.
+    """
+    ports = [node for node in nodes if is_port_node(node)]
+    if not ports:
+        return nodes
+    others = [node for node in nodes if not is_port_node(node)]
+    made = {name for node in others for name in node.output}
+    names = {port.output[0]: port.input[0] for port in ports if port.op_type == UNPACK}
+    for port in ports:
+        outside = port.input[0] if port.op_type == UNPACK else port.output[0]
+        ends[outside].type.CopyFrom(port_type(port))
+        ends[outside].doc_string = record_form(port_type(port)) or ""
+        if port.op_type == PACK and port.input[0] in made and port.input[0] not in names:
+            names[port.input[0]] = outside
+        elif port.op_type == PACK:
+            others.append(_same(port.input[0], outside))
+    _rename_nodes(others, names)
+    return others
+
+
+def _same(source: str, result: str) -> "NodeProto":
+    from onnx import helper
+
+    return helper.make_node("Identity", [source], [result])
 
 
 def _avoid(graph: object, taken: set[str]) -> None:
@@ -134,7 +178,11 @@ def _defined(graph: object) -> Iterator[str]:
 def _rename_all(graph: object, names: dict[str, str]) -> None:
     for value in (*graph.input, *graph.output, *graph.initializer, *graph.value_info):  # type: ignore[attr-defined]
         value.name = names.get(value.name, value.name)
-    for node in graph.node:  # type: ignore[attr-defined]
+    _rename_nodes(graph.node, names)  # type: ignore[attr-defined]
+
+
+def _rename_nodes(nodes: Iterable["NodeProto"], names: dict[str, str]) -> None:
+    for node in nodes:
         for field in (node.input, node.output):
             for index, name in enumerate(field):
                 field[index] = names.get(name, name)

@@ -26,6 +26,7 @@ from .fold_constants import fold_node
 from .gather_host_nodes import gather_host_nodes
 from .model import TensorSpec
 from .open_functions import has_body, open_function
+from .pack_ports import UNPACK, is_port_node, port_type
 from .rename_values import rename_uses, subgraphs_of, used_names
 from .small_constants import constant_value, small_constant
 from .static_types import check_size, no_type, spec_of
@@ -279,6 +280,10 @@ class Normalizer:
         """The static type of each output; None where onnx cannot tell."""
         from onnx import checker, shape_inference
 
+        if is_port_node(node):
+            if node.op_type == UNPACK:
+                self._types[node.output[0]] = port_type(node)
+            return [None]
         schema = _schema(node.op_type, self.opsets.get(node.domain, 1), node.domain)
         if schema is None or not schema.has_type_and_shape_inference_function:
             return [None] * len(node.output)

@@ -6,9 +6,9 @@ Cast(x)  ->  map(x) { arith conversion }
 from xdsl.ir import SSAValue
 
 from ....dialects.body import BodyBuilder
-from ....dialects.types import element_name
+from ....dialects.types import dtype_of, element_name
 from ..graph_builder import GraphBuilder
-from ..lowering import OnnxNode, lowers
+from ..lowering import NotLowered, OnnxNode, lowers
 from .scalar_formulas import map_scalars
 
 
@@ -22,8 +22,12 @@ def lower_cast(b: GraphBuilder, node: OnnxNode) -> SSAValue:
 def lower_bit_cast(b: GraphBuilder, node: OnnxNode) -> SSAValue:
     """The same bits read as another type of the same width."""
     target = element_name(node.out_dtype).removeprefix("u")
+    if target == "i1" and dtype_of(node.required(0)) != node.out_dtype:
+        raise NotLowered("bytes other than 0 and 1 are no bool")
 
     def reinterpret(body: BodyBuilder, x: int) -> int:
-        return x if body.types[x] == target else body.op("bitcast", target, x)
+        if body.types[x] == target:
+            return x
+        return body.op("extui" if body.types[x] == "i1" else "bitcast", target, x)
 
     return map_scalars(b, node, (node.required(0),), reinterpret)
