@@ -170,9 +170,9 @@ def _run_placed(
 
 
 def _run_program(compilation: "Compilation", inputs: Mapping[str, np.ndarray]) -> Values:
-    from .runtime.simulate import executor_for
+    from .runtime.simulate import decode, executor_for
 
     found: Values = {}
-    executor = executor_for(compilation.program, "exact", 0)
+    executor = executor_for(decode(compilation.program), "exact", 0)
     outputs = executor.run(dict(inputs), observe=lambda n, a: found.update({n: a.copy()}))
     return found | outputs

@@ -2,9 +2,9 @@
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,20 +19,14 @@ from .timing.timed_program import TimedProgram
 if TYPE_CHECKING:
     import onnx
 
+    from ..backends.memcap.decode import MemcapProgram
+    from ..backends.pal.tasks import MeshProgram
+    from .execute.executor import Executor
+
 MODES = ("exact", "quantized", "noisy")
 LABELS = "labels"
 
 Arrays = Mapping[str, np.ndarray]
-
-
-class Executor(Protocol):
-    """Runs one sample; ``observe`` is told the ONNX values as buffers receive them."""
-
-    def run(
-        self,
-        inputs: dict[str, np.ndarray],
-        observe: Callable[[str, np.ndarray], None] | None = None,
-    ) -> dict[str, np.ndarray]: ...
 
 
 @dataclass
@@ -111,19 +105,20 @@ def simulate(
     if inputs is None:
         if reference is not None:
             raise InputError("a reference needs inputs on which to compare")
-        timing = time_program(program, None)
+        timing = time_program(decode(program), None)
         return SimulationResult(program, mode, 0, {}, timing, 0.0)
     samples = split_samples(inputs, input_specs(program))
     labels = _labels(inputs, program, len(samples))
     expected = None if reference is None else _stack(_run_reference(reference, samples))
-    executor = executor_for(program, mode, seed)
+    decoded = decode(program)
+    executor = executor_for(decoded, mode, seed)
     start = time.perf_counter()
     with np.errstate(all="ignore"):  # inputs may hold infinities: those of the model, not ours
         runs = [executor.run(sample) for sample in samples]
     execute_s = time.perf_counter() - start
     outputs = _stack(runs)
     result = SimulationResult(
-        program, mode, len(samples), outputs, time_program(program, executor), execute_s
+        program, mode, len(samples), outputs, time_program(decoded, executor), execute_s
     )
     if labels is not None:
         result.accuracy = _accuracy(outputs, labels)
@@ -132,29 +127,44 @@ def simulate(
     return result
 
 
-def executor_for(program: Program, mode: str, seed: int) -> Executor:
-    """The executor of the program's machine."""
-    if isinstance(program.target, MemcapTarget):
-        from .execute.memcap import MemcapExecutor
-
-        return MemcapExecutor(program, mode, seed)  # type: ignore[arg-type]
-    from .execute.mesh import MeshExecutor
-
-    return MeshExecutor(program, mode, seed)
-
-
-def time_program(program: Program, executor: Executor | None) -> TimedProgram:
-    """Time and energy of one inference, with what ``executor`` measured when there is one."""
+def decode(program: Program) -> "MemcapProgram | MeshProgram":
+    """``program`` as checked data of its machine. Raises ProgramError when it is malformed."""
     if isinstance(program.target, MemcapTarget):
         from ..backends.memcap.decode import decode_program
+
+        return decode_program(program)
+    from ..backends.pal.decode import decode_program as decode_mesh
+
+    return decode_mesh(program)
+
+
+def executor_for(decoded: "MemcapProgram | MeshProgram", mode: str, seed: int) -> "Executor":
+    """The executor of the program's machine."""
+    from ..backends.memcap.decode import MemcapProgram
+
+    if isinstance(decoded, MemcapProgram):
+        from .execute.memcap import MemcapExecutor
+
+        return MemcapExecutor(decoded, mode, seed)  # type: ignore[arg-type]
+    from .execute.mesh import MeshExecutor
+
+    return MeshExecutor(decoded, mode, seed)
+
+
+def time_program(
+    decoded: "MemcapProgram | MeshProgram", executor: "Executor | None"
+) -> TimedProgram:
+    """Time and energy of one inference, with what ``executor`` measured when there is one."""
+    from ..backends.memcap.decode import MemcapProgram
+
+    if isinstance(decoded, MemcapProgram):
         from .timing.memcap import time_program as time_memcap
 
-        host_macs = program.manifest.get("stats", {}).get("host_macs", {})
-        measured = getattr(executor, "mean_squares", None)
-        return time_memcap(decode_program(program), measured, host_macs)
+        host_macs = decoded.program.manifest.get("stats", {}).get("host_macs", {})
+        return time_memcap(decoded, getattr(executor, "mean_squares", None), host_macs)
     from .timing.mesh import time_program as time_mesh
 
-    return time_mesh(program)
+    return time_mesh(decoded)
 
 
 def _stack(runs: Sequence[Arrays]) -> dict[str, np.ndarray]:

@@ -72,7 +72,6 @@ def time_program(
     for stream in program.streams:
         pending: list[int] = []
         for instruction in stream.instructions:
-            parts = add_parts(parts, {"controller": controller_energy_j(program.target, 1)})
             if instruction.opcode is Opcode.SYNC:
                 pending += instruction.events
             elif instruction.opcode is not Opcode.HALT:
@@ -92,6 +91,8 @@ def time_program(
             old = tasks[task]
             tasks[task] = Task(old.stream, old.duration_s, waits, old.resources)
     timeline = run(tasks)
+    issued = sum(len(stream.instructions) for stream in program.streams)
+    parts["controller"] = controller_energy_j(program.target, issued)
     parts["leakage"] = leakage_j(program.target, timeline.makespan_s)
     return TimedProgram(timeline, parts, work, array_macs, _by_node(timeline, nodes))
 

@@ -4,10 +4,8 @@ Durations are those of the target's rooflines; the order on each device and link
 starts follow from what each slot waits for. Energy above idle by part, and idle of all devices.
 """
 
-from ...backends.pal.decode import decode_program
 from ...backends.pal.tasks import MeshProgram, Transfer
 from ...backends.pal.tasks import Task as MeshTask
-from ...backends.program import Program
 from ...backends.targets.mesh_cost import (
     idle_j,
     task_energy_j,
@@ -21,9 +19,8 @@ from ..events import Task, run
 from .timed_program import TimedProgram
 
 
-def time_program(program: Program) -> TimedProgram:
-    """Time one inference of a mesh program. Raises ProgramError when it is malformed."""
-    decoded = decode_program(program)
+def time_program(decoded: MeshProgram) -> TimedProgram:
+    """Time one inference of a mesh program."""
     slots = decoded.slots
     order = sorted(range(len(slots)), key=lambda i: (slots[i].start_ps, slots[i].slot))
     number = {slots[i].slot: n for n, i in enumerate(order)}
