@@ -11,9 +11,11 @@ from xdsl.ir import Operation
 from ..backends.targets import MemcapTarget, Target
 from ..dialects import place, tile
 from ..dialects.attributes import node_names, table_of
+from ..dialects.control import repetitions
 from ..dialects.tensor_ops import TensorOp
 from ..dialects.types import shape_of
 from ..dialects.work import Work, host_key, host_macs, kernel_work, mvm_work
+from .passes.check_placement import is_slot
 
 
 def level_report(
@@ -40,10 +42,10 @@ def _tile_report(module: ModuleOp, target: Target) -> dict[str, Any]:
     host_ops = []
     for op in module.walk():
         if isinstance(op, tile.HostOp):
-            host += op_work(op)
+            host += repeated_work(op)
             host_ops.append(_host_entry(op))
         elif isinstance(op, (TensorOp, tile.MvmOp)):
-            chip += op_work(op)
+            chip += repeated_work(op)
             ops["chip"] += 1
     total = chip.operations + host.operations
     products = [op for op in module.walk() if isinstance(op, tile.MvmOp)]
@@ -54,7 +56,7 @@ def _tile_report(module: ModuleOp, target: Target) -> dict[str, Any]:
         "work": {
             "macs": chip.macs + host.macs,
             "elementwise": chip.elementwise + host.elementwise,
-            "array_macs": sum(op_work(op).macs for op in in_arrays),
+            "array_macs": sum(repeated_work(op).macs for op in in_arrays),
         },
         "host_macs": _host_macs(module),
         "on_chip_ops_share": ops["chip"] / count if count else 1.0,
@@ -82,8 +84,13 @@ def _host_entry(op: Operation) -> dict[str, Any]:
     }
 
 
+def repeated_work(op: Operation) -> Work:
+    """Work of a ``tile`` op in one inference: a loop's as often as it may run."""
+    return op_work(op).times(repetitions(op))
+
+
 def op_work(op: Operation) -> Work:
-    """Work of a ``tile`` op."""
+    """Work of a ``tile`` op, each time it runs."""
     ins = [shape_of(x) for x in op.operands if not isinstance(x.type, tile.CrossbarType)]
     outs = [shape_of(x) for x in op.results]
     if isinstance(op, tile.MvmOp):
@@ -112,7 +119,5 @@ def _place_report(module: ModuleOp, target: MemcapTarget) -> dict[str, Any]:
         "arrays": {"needed": len(used), "used": len(used), "available": target.arrays},
         "layers_used": len(np.unique(used[:, 0])),
         "memory_bytes": memory,
-        "slots": sum(
-            isinstance(op, (place.MvmOp, place.StageOp, place.MoveOp)) for op in module.walk()
-        ),
+        "slots": sum(is_slot(op) for op in module.walk()),
     }

@@ -9,7 +9,7 @@ from math import prod
 
 import numpy as np
 from xdsl.dialects.builtin import DenseIntOrFPElementsAttr, LocationAttr
-from xdsl.ir import Operation, SSAValue
+from xdsl.ir import Block, Operation, SSAValue
 from xdsl.rewriter import InsertPoint, Rewriter
 
 from ..dialects import graph, tile
@@ -33,14 +33,52 @@ INLINE_ELEMENTS = 16
 Rearrange = Callable[[np.ndarray], np.ndarray]
 
 
+class ProgrammedMatrices:
+    """The matrices of a function by array and layout, programmed in its ``main`` block."""
+
+    def __init__(self, main: Block) -> None:
+        self.main = main
+        self._found: dict[tuple[object, str], SSAValue] = {}
+
+    def get(
+        self, key: tuple[object, str], point: InsertPoint, make: Callable[[], tile.ProgramOp]
+    ) -> SSAValue:
+        """The crossbar of ``key``, made now where there is none, and ready to use at ``point``."""
+        if point.block is self.main and key in self._found:
+            return self._found[key]  # the block is walked in order
+        at = self._before(point)
+        op = self._found[key].owner if key in self._found else make()
+        assert isinstance(op, Operation)
+        op.detach()
+        Rewriter.insert_op(op, at)
+        self._found[key] = op.results[0]
+        return self._found[key]
+
+    def _before(self, point: InsertPoint) -> InsertPoint:
+        """``point``, or where control flow begins in the main block that it lies in."""
+        if point.block is self.main:
+            return point
+        owner = point.block.parent_op()
+        while owner is not None and owner.parent is not self.main:
+            owner = owner.parent_op()
+        assert owner is not None
+        return InsertPoint.before(owner)
+
+
 class TileBuilder:
     """Inserts tile ops before ``point`` with ``location``; stored arrays go to ``weights``."""
 
-    def __init__(self, weights: WeightStore, point: InsertPoint, location: LocationAttr) -> None:
+    def __init__(
+        self,
+        weights: WeightStore,
+        point: InsertPoint,
+        location: LocationAttr,
+        programs: ProgrammedMatrices,
+    ) -> None:
         self.weights = weights
         self.point = point
         self.location = location
-        self._matrices: dict[tuple[object, str], SSAValue] = {}
+        self._programs = programs
         self._arrays: dict[tuple[object, str], SSAValue] = {}
         self._flat: dict[tuple[SSAValue, tuple[int, ...]], SSAValue] = {}
 
@@ -82,13 +120,15 @@ class TileBuilder:
 
         ``layout`` names the rearrangement, so that equal ones share a crossbar.
         """
-        key = (constant.value, layout)
-        if key not in self._matrices:
+
+        def make() -> tile.ProgramOp:
             array = _rearranged(self.stored(constant), shape, rearrange)
             name = self.weights.add(f"{self._name(constant)}.{layout}", array)
             op = tile.ProgramOp(WeightAttr.of(name), tile.CrossbarType.of(*shape))
-            self._matrices[key] = self.insert(op)
-        return self._matrices[key]
+            op.location = self.location
+            return op
+
+        return self._programs.get((constant.value, layout), self.point, make)
 
     def rearranged(
         self,

@@ -9,11 +9,15 @@
          | `analog.accumulate` crossbar `,` buffer range partial sums into the result, scaled
          | `analog.move` buffer `->` buffer              through the links
          | `analog.vector` / `analog.host` `(` buffers `)` `->` `(` buffers `)` region
+         | `analog.if` buffer `event` n region region      controllers of one of two regions
+         | `analog.loop` `index` buffer ... `event` n region
     range ::= `tiles` `[` first `,` end `]`
 
 Machine and buffers are those of ``place``. A range stands for a loop of the controller over rows
 of the matrix's tile table, all of them in that controller's layer. Every instruction but ``sync``
-raises ``event`` when it is done; streams run side by side and only events order them.
+raises ``event`` when it is done; streams run side by side and only events order them. Control flow is
+issued by the controller ``control`` while all others wait: its regions hold controllers again, whose
+events are raised anew each time the region runs.
 """
 
 from xdsl.dialects.builtin import (
@@ -40,7 +44,16 @@ from xdsl.traits import HasParent, NoTerminator
 from xdsl.utils.exceptions import VerifyException
 
 from .attributes import table_of
-from .place import BufferCopy, BufferType, RegionSlot, verify_sites
+from .place import (
+    IF_FORMAT,
+    LOOP_FORMAT,
+    BufferCopy,
+    BufferType,
+    IfSlot,
+    LoopSlot,
+    RegionSlot,
+    verify_sites,
+)
 from .tile import MATRIX_FORMAT, CrossbarType, StoredMatrixOp, verify_mvm, verify_tiles
 from .types import shape_of
 
@@ -73,7 +86,10 @@ class ProgramOp(StoredMatrixOp):
 
 @irdl_op_definition
 class ControllerOp(IRDLOperation):
-    """The instructions of one controller, in order: ``layerN``, ``vector``, ``dma`` or ``host``."""
+    """The instructions of one controller, in order.
+
+    It is ``layerN``, ``vector``, ``dma``, ``host`` or ``control``.
+    """
 
     name = "analog.controller"
     unit = prop_def(StringAttr)
@@ -238,6 +254,38 @@ class HostOp(RegionInstruction):
     name = "analog.host"
 
 
+class _HoldsControllers(IRDLOperation):
+    def verify_(self) -> None:
+        super().verify_()
+        for region in self.regions:
+            for op in region.block.ops:
+                if not isinstance(op, ControllerOp):
+                    raise VerifyException(f"{self.name} holds controllers only, not {op.name}")
+
+
+@irdl_op_definition
+class IfOp(_HoldsControllers, IfSlot):
+    """Runs the controllers of one of two regions."""
+
+    name = "analog.if"
+    event = prop_def(IntegerAttr.constr(i64))
+    traits = traits_def(HasParent(ControllerOp), NoTerminator())
+    assembly_format = (
+        IF_FORMAT + "`event` $event (`node` $node^)? `:` type($condition) $then_body $else_body "
+        "attr-dict"
+    )
+
+
+@irdl_op_definition
+class LoopOp(_HoldsControllers, LoopSlot):
+    """Runs the controllers of its region again and again."""
+
+    name = "analog.loop"
+    event = prop_def(IntegerAttr.constr(i64))
+    traits = traits_def(HasParent(ControllerOp), NoTerminator())
+    assembly_format = LOOP_FORMAT + "`event` $event (`node` $node^)? $body attr-dict"
+
+
 INSTRUCTIONS = (
     SyncOp,
     DriveOp,
@@ -247,6 +295,8 @@ INSTRUCTIONS = (
     MoveOp,
     VectorOp,
     HostOp,
+    IfOp,
+    LoopOp,
 )
 
 Analog = Dialect("analog", [ProgramOp, ControllerOp, *INSTRUCTIONS])

@@ -10,14 +10,16 @@ from collections.abc import Sequence
 
 from xdsl.dialects.builtin import (
     ArrayAttr,
+    DenseArrayBase,
     FusedLoc,
     LocationAttr,
     NameLoc,
     NoneAttr,
     StringAttr,
     UnknownLoc,
+    i32,
 )
-from xdsl.ir import Operation, ParametrizedAttribute
+from xdsl.ir import Attribute, Operation, ParametrizedAttribute
 from xdsl.irdl import irdl_attr_definition
 from xdsl.parser import AttrParser
 from xdsl.printer import Printer
@@ -25,7 +27,14 @@ from xdsl.printer import Printer
 from .types import dense_array as table_of
 from .types import dense_attr as table_attr
 
-__all__ = ["WeightAttr", "name_location", "node_names", "table_attr", "table_of"]
+__all__ = [
+    "WeightAttr",
+    "name_location",
+    "node_names",
+    "segment_sizes",
+    "table_attr",
+    "table_of",
+]
 
 
 @irdl_attr_definition
@@ -51,6 +60,11 @@ class WeightAttr(ParametrizedAttribute):
     def print_parameters(self, printer: Printer) -> None:
         with printer.in_angle_brackets():
             printer.print_string_literal(self.key.data)
+
+
+def segment_sizes(*sizes: int) -> dict[str, Attribute]:
+    """The property that splits an op's operands into groups of ``sizes``."""
+    return {"operandSegmentSizes": DenseArrayBase.from_list(i32, list(sizes))}
 
 
 def name_location(names: Sequence[str]) -> LocationAttr:

@@ -5,8 +5,9 @@
          | `graph.conv` x `,` weight (`,` bias)? fields `:` types
          | `graph.softmax` x `axis` int (`log`)? `:` type
          | `graph.norm` x (`scale` v)? (`bias` v)? fields `:` types
-         | tensor-op            map reduce view pad concat gather scatter resample window
-                                contract cumulate host: see tensor_ops.py
+         | tensor-op            map reduce view pad concat gather scatter update resample
+                                window contract cumulate host: see tensor_ops.py
+         | control-op           if loop: see control.py
 
 A map body may use ``graph.remf`` beside arith and math (scalar.py).
 
@@ -49,6 +50,7 @@ from xdsl.traits import ConstantLike, Pure
 from xdsl.utils.exceptions import VerifyException
 
 from .attributes import WeightAttr
+from .control import control_ops
 from .scalar import RemfOp
 from .shapes import broadcast
 from .tensor_ops import tensor_op, yield_op
@@ -65,8 +67,10 @@ ScatterOp = tensor_op("graph", "scatter", YieldOp)
 ResampleOp = tensor_op("graph", "resample", YieldOp)
 WindowOp = tensor_op("graph", "window", YieldOp)
 ContractOp = tensor_op("graph", "contract", YieldOp)
+UpdateOp = tensor_op("graph", "update", YieldOp)
 CumulateOp = tensor_op("graph", "cumulate", YieldOp)
 HostOp = tensor_op("graph", "host", YieldOp)
+IfOp, LoopOp = control_ops("graph", YieldOp)
 
 
 @irdl_op_definition
@@ -278,6 +282,7 @@ TENSOR_OPS = (
     ConcatOp,
     GatherOp,
     ScatterOp,
+    UpdateOp,
     ResampleOp,
     WindowOp,
     ContractOp,
@@ -287,6 +292,17 @@ TENSOR_OPS = (
 
 Graph = Dialect(
     "graph",
-    [ConstantOp, LinearOp, ConvOp, SoftmaxOp, NormOp, RemfOp, YieldOp, *TENSOR_OPS],
+    [
+        ConstantOp,
+        LinearOp,
+        ConvOp,
+        SoftmaxOp,
+        NormOp,
+        IfOp,
+        LoopOp,
+        RemfOp,
+        YieldOp,
+        *TENSOR_OPS,
+    ],
     [WeightAttr],
 )

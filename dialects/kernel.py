@@ -29,6 +29,7 @@ FIELDS: dict[str, tuple[tuple[str, FieldType], ...]] = {
     "concat": (("axis", "int"),),
     "gather": (("mode", "str"), ("axis", "int"), ("batch_dims", "int")),
     "scatter": (("mode", "str"), ("axis", "int"), ("reduction", "str")),
+    "update": (),
     "resample": (("axis", "int"),),
     "window": (
         ("kind", "str"),

@@ -1,6 +1,6 @@
 """The ``onnx`` dialect: ONNX operators as they are, one op class per schema, made on demand.
 
-    op       ::= `onnx.` name `(` (operand | `_`)* `)` captures? props? attr-dict `:` types
+    op       ::= `onnx.` name `(` (operand | `_`)* `)` captures? props? attr-dict `:` types region*
     name     ::= operator of ai.onnx, or domain `.` operator
     captures ::= `captures` `(` operand* `)`              values that subgraphs read
     props    ::= `<{` (attribute `=` value)* `}>`         attributes at their default are left out
@@ -8,8 +8,8 @@
 
 ``onnx.Subgraph`` holds several nodes for the host at once, those between which no value has a
 static type. All schemas are those of the newest operator set. Subgraphs (If, Loop, Scan) are kept
-as the bytes of their GraphProto, for they run on the host. Verifiers hold the schemas' element
-types.
+as the bytes of their GraphProto, which the host can run, and, where all their types are static, as
+regions too, which end in ``onnx.yield``: these are lowered. Verifiers hold the schemas' element types.
 
     %y = onnx.Gemm(%x, %w, _) <{transB = 1 : i64}>
       : (tensor<1x4xf32>, tensor<3x4xf32>) -> (tensor<1x3xf32>)
@@ -48,12 +48,14 @@ from xdsl.irdl import (
     result_def,
     traits_def,
     var_operand_def,
+    var_region_def,
     var_result_def,
 )
 from xdsl.traits import Pure
 
 from ..errors import IRError
 from .onnx_op import (
+    BODIES,
     CAPTURE_NAMES,
     CAPTURES,
     OnnxOp,
@@ -63,6 +65,7 @@ from .onnx_op import (
     needs_segments,
     python_value,
 )
+from .tensor_ops import yield_op
 from .types import element_type, supported_dtypes
 
 if TYPE_CHECKING:
@@ -72,6 +75,7 @@ __all__ = [
     "Onnx",
     "OnnxOp",
     "SubgraphOp",
+    "YieldOp",
     "capture_names_attr",
     "create_op",
     "onnx_dialect",
@@ -132,7 +136,7 @@ def onnx_dialect() -> Dialect:
 
     schemas = [schema for schema in defs.get_all_schemas() if not schema.deprecated]
     classes = [op_class(schema.name, schema.domain) for schema in schemas]
-    return Dialect("onnx", [*classes, SubgraphOp], [])
+    return Dialect("onnx", [*classes, SubgraphOp, YieldOp], [])
 
 
 def _make_class(schema: "OpSchema") -> type[OnnxOp]:
@@ -187,6 +191,7 @@ def _make_class(schema: "OpSchema") -> type[OnnxOp]:
     if any(a.type == OpSchema.AttrType.GRAPH for a in schema.attributes.values()):
         body[CAPTURES] = var_operand_def(BaseAttr(TensorType))
         body[CAPTURE_NAMES] = opt_prop_def(ArrayAttr)
+        body[BODIES] = var_region_def("single_block")
         formal_inputs.append((CAPTURES, "variadic"))
     pure = schema.name not in RANDOM_OPS and schema.name not in _CONTROL
     prefix = f"{schema.domain}." if schema.domain else ""
@@ -239,6 +244,8 @@ def _field(name: str, body: Mapping[str, Any]) -> str:
     return f"{name}_" if taken else name
 
 
+#: Ends the regions of If, Loop and Scan.
+YieldOp = yield_op("onnx")
 SubgraphOp = _define(
     "onnx.Subgraph",
     {

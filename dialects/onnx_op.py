@@ -19,7 +19,7 @@ from xdsl.dialects.builtin import (
     StringAttr,
     i32,
 )
-from xdsl.ir import Attribute, OpResult, SSAValue
+from xdsl.ir import Attribute, OpResult, Region, SSAValue
 from xdsl.irdl import IRDLOperation
 from xdsl.parser import Parser, UnresolvedOperand
 from xdsl.printer import Printer
@@ -29,6 +29,7 @@ from .types import dense_array
 
 CAPTURES = "captures"
 CAPTURE_NAMES = "capture_names"
+BODIES = "bodies"
 _SEGMENTS = ("operandSegmentSizes", "resultSegmentSizes")
 
 
@@ -113,6 +114,9 @@ class OnnxOp(IRDLOperation):
         types = [None if result is None else result.type for result in self.outputs]
         printer.print_list(types, lambda type_: _print_or_blank(printer, type_))
         printer.print_string(")")
+        for region in self.regions:
+            printer.print_string(" ")
+            printer.print_region(region)
 
     @classmethod
     def parse(cls, parser: Parser) -> "OnnxOp":
@@ -134,10 +138,19 @@ class OnnxOp(IRDLOperation):
         results = parser.parse_comma_separated_list(delimiter, lambda: _type_or_blank(parser))
         present = [operand for operand in inputs if operand is not None]
         values = iter(parser.resolve_operands([*present, *captured], types, at))
+        regions = []
+        while (region := parser.parse_optional_region()) is not None:
+            regions.append(region)
         operands = [None if operand is None else next(values) for operand in inputs]
         try:
             return create_op(
-                cls, operands, results, properties, list(values), attributes=attributes
+                cls,
+                operands,
+                results,
+                properties,
+                list(values),
+                regions,
+                attributes=attributes,
             )
         except IRError as error:
             parser.raise_error(error.message, at)
@@ -149,13 +162,15 @@ def create_op(
     result_types: Sequence[Attribute | None],
     properties: Mapping[str, Attribute],
     captured: Sequence[SSAValue] = (),
+    bodies: Sequence[Region] = (),
     *,
     attributes: Mapping[str, Attribute] | None = None,
     location: LocationAttr | None = None,
 ) -> OnnxOp:
     """An op from positional inputs and results with None for what is omitted.
 
-    Raises IRError where there are more of them than the schema has.
+    ``bodies`` are the normalised subgraphs. Raises IRError where there are more operands or results
+    than the schema has.
     """
     formal = [f for f in cls.SIGNATURE.inputs if f[0] != CAPTURES]
     operand_sizes = _segments(inputs, formal, cls.name, "inputs")
@@ -174,6 +189,7 @@ def create_op(
         result_types=[t for t in result_types if t is not None],
         properties=properties,
         attributes=dict(attributes or {}),
+        regions=list(bodies),
         location=location,
     )
 

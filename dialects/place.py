@@ -9,10 +9,14 @@
            | `place.mvm` crossbar `,` buffer `->` buffer `slot` n
            | `place.stage` unit `slot` n `(` buffers `)` `->` `(` buffers `)` region
            | `place.move` buffer `->` buffer `slot` n        copy between memories
+           | `place.if` buffer `slot` n region region        slots of one of two regions
+           | `place.loop` `index` buffer (`trip` buffer)? (`while` buffer)? `max` n `slot` n region
 
 Results live in buffers, not in SSA values: a slot reads and writes memory, and slots run in their
 order unless nothing ties them. Site tables have one row a tile, ``(layer, row, col, array_row,
-array_col)``; route tables ``(layer, row, col, hops, vias)``.
+array_col)``; route tables ``(layer, row, col, hops, vias)``. The slots in a region are part of the
+slot of their ``if`` or ``loop``. A loop writes its counter before each iteration, and reads its trip
+count once, its condition before each iteration.
 """
 
 from collections.abc import Sequence
@@ -30,6 +34,7 @@ from xdsl.dialects.builtin import (
 )
 from xdsl.ir import (
     Attribute,
+    Block,
     Dialect,
     Operation,
     ParametrizedAttribute,
@@ -43,6 +48,7 @@ from xdsl.irdl import (
     irdl_attr_definition,
     irdl_op_definition,
     operand_def,
+    opt_operand_def,
     opt_prop_def,
     param_def,
     prop_def,
@@ -53,10 +59,11 @@ from xdsl.irdl import (
 )
 from xdsl.parser import AttrParser, Parser
 from xdsl.printer import Printer
-from xdsl.traits import IsTerminator, Pure
+from xdsl.traits import IsTerminator, NoTerminator, Pure
 from xdsl.utils.exceptions import VerifyException
 
-from .attributes import WeightAttr, table_of
+from .attributes import WeightAttr, segment_sizes, table_of
+from .control import CONDITION, COUNTER
 from .tile import MATRIX_FORMAT, CrossbarType, StoredMatrixOp, verify_mvm, verify_tiles
 from .types import dtype_of, shape_of
 
@@ -371,11 +378,6 @@ class RegionSlot(IRDLOperation):
         return list(operands), {**properties, **sizes}, plain, region
 
 
-def segment_sizes(ins: int, outs: int) -> dict[str, Attribute]:
-    """The property that splits operands into ``ins`` and ``outs``."""
-    return {"operandSegmentSizes": DenseArrayBase.from_list(i32, [ins, outs])}
-
-
 def _show(types: Sequence[Attribute]) -> str:
     return "(" + ", ".join(map(str, types)) + ")"
 
@@ -412,8 +414,120 @@ class StageOp(RegionSlot):
         )
 
 
+class ControlSlot(IRDLOperation):
+    """Control flow: its regions hold slots, which work on buffers from outside."""
+
+    node = opt_prop_def(StringAttr)
+
+    @property
+    def blocks(self) -> list[Block]:
+        """The blocks that may run, one a region."""
+        return [region.block for region in self.regions]
+
+    @property
+    def ins(self) -> list[SSAValue]:
+        """The buffers that decide what runs."""
+        raise NotImplementedError
+
+    @property
+    def outs(self) -> list[SSAValue]:
+        """The buffers that the operation itself writes."""
+        return []
+
+
+class IfSlot(ControlSlot):
+    """Runs the slots of its first region where the condition holds, else those of the second."""
+
+    condition = operand_def(BufferType)
+    then_body = region_def("single_block")
+    else_body = region_def("single_block")
+
+    @property
+    def ins(self) -> list[SSAValue]:
+        return [self.condition]
+
+    def verify_(self) -> None:
+        _verify_scalar(self, self.condition, CONDITION)
+
+
+class LoopSlot(ControlSlot):
+    """Runs the slots of its region again and again; see ``control.LoopOp``."""
+
+    index = operand_def(BufferType)
+    trip = opt_operand_def(BufferType)
+    condition = opt_operand_def(BufferType)
+    max_trips = prop_def(IntegerAttr.constr(i64))
+    body = region_def("single_block")
+    irdl_options = (AttrSizedOperandSegments(as_property=True),)
+
+    @property
+    def ins(self) -> list[SSAValue]:
+        return [value for value in (self.trip, self.condition) if value is not None]
+
+    @property
+    def outs(self) -> list[SSAValue]:
+        return [self.index]
+
+    def verify_(self) -> None:
+        for value, kind in (
+            (self.index, COUNTER),
+            (self.trip, COUNTER),
+            (self.condition, CONDITION),
+        ):
+            if value is not None:
+                _verify_scalar(self, value, kind)
+
+
+def _verify_scalar(op: Operation, buffer: SSAValue, kind: Attribute) -> None:
+    if _tensor_of(buffer) != kind:
+        raise VerifyException(f"{op.name} needs a buffer of {kind}, not {_tensor_of(buffer)}")
+
+
+#: How control flow begins and ends in the text of every level.
+IF_FORMAT = "$condition "
+LOOP_FORMAT = (
+    "`index` $index `:` type($index) (`trip` $trip^ `:` type($trip))? "
+    "(`while` $condition^ `:` type($condition))? `max` $max_trips "
+)
+
+
+@irdl_op_definition
+class IfOp(IfSlot):
+    """A conditional on placed slots."""
+
+    name = "place.if"
+    slot = prop_def(IntegerAttr.constr(i64))
+    traits = traits_def(NoTerminator())
+    assembly_format = (
+        IF_FORMAT + "`slot` $slot (`node` $node^)? `:` type($condition) $then_body $else_body "
+        "attr-dict"
+    )
+
+
+@irdl_op_definition
+class LoopOp(LoopSlot):
+    """A loop over placed slots."""
+
+    name = "place.loop"
+    slot = prop_def(IntegerAttr.constr(i64))
+    traits = traits_def(NoTerminator())
+    assembly_format = LOOP_FORMAT + "`slot` $slot (`node` $node^)? $body attr-dict"
+
+
 Place = Dialect(
     "place",
-    [MachineOp, BufferOp, AliasOp, ProgramOp, RouteOp, MvmOp, MoveOp, StageOp, YieldOp],
+    [
+        MachineOp,
+        BufferOp,
+        AliasOp,
+        ProgramOp,
+        RouteOp,
+        MvmOp,
+        MoveOp,
+        StageOp,
+        IfOp,
+        LoopOp,
+        YieldOp,
+    ],
     [BufferType],
 )

@@ -122,6 +122,13 @@ def _scatter(attrs: Attrs, ins: Sequence[Shape], out: Shape) -> Shape:
     return data
 
 
+def _update(attrs: Attrs, ins: Sequence[Shape], out: Shape) -> Shape:
+    data, index, part = ins
+    if index or not data or data[1:] != part:
+        raise ValueError(f"update needs data [N, ..], one index and data's [..], got {ins}")
+    return data
+
+
 def _resample(attrs: Attrs, ins: Sequence[Shape], out: Shape) -> Shape:
     x, indices, weights = ins
     axis = _axis(attrs["axis"], len(x))
@@ -196,6 +203,7 @@ RULES: dict[str, Callable[[Attrs, Sequence[Shape], Shape], Shape]] = {
     "concat": _concat,
     "gather": _gather,
     "scatter": _scatter,
+    "update": _update,
     "resample": _resample,
     "window": _window,
     "contract": _contract,
@@ -211,6 +219,7 @@ ARITY: dict[str, tuple[int, int | None]] = {
     "concat": (1, None),
     "gather": (2, 2),
     "scatter": (3, 3),
+    "update": (3, 3),
     "resample": (3, 3),
     "window": (1, 2),
     "contract": (2, 2),

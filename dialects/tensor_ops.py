@@ -173,7 +173,7 @@ class TensorOp(IRDLOperation):
         same = {"concat": self.operands, "contract": self.operands}.get(self.KIND, ())
         if any(dtype_of(x) != expected for x in same):
             raise VerifyException(f"{self.name}: operands must share one element type")
-        if self.KIND in ("gather", "scatter", "resample") and (
+        if self.KIND in ("gather", "scatter", "update", "resample") and (
             dtype_of(self.operands[1]).kind not in "iu"
         ):
             raise VerifyException(f"{self.name}: indices must be integers")
@@ -263,12 +263,12 @@ def tensor_op(dialect: str, kind: str, terminator: type[Operation]) -> type[Tens
 
 
 def yield_op(dialect: str) -> type[Operation]:
-    """The terminator ``dialect.yield`` of map bodies: ``dialect.yield %x : f32``."""
+    """The terminator ``dialect.yield`` of map bodies and control regions."""
     namespace = {
         "name": f"{dialect}.yield",
-        "value": operand_def(AnyAttr()),
+        "values": var_operand_def(AnyAttr()),
         "traits": traits_def(IsTerminator(), Pure()),
-        "assembly_format": "$value attr-dict `:` type($value)",
+        "assembly_format": "$values attr-dict `:` type($values)",
         "__annotations__": {},
         "__module__": f"{__package__}.{dialect}",
     }

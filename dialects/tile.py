@@ -4,6 +4,7 @@
     op   ::= `tile.program` weight fields `:` crossbar     writes a matrix into arrays
            | `tile.mvm` crossbar `,` x `:` types           rows of x times the matrix
            | tensor-op                                     see tensor_ops.py
+           | control-op                                    if loop: see control.py
 
 A crossbar is a matrix (a stack of ``groups`` matrices of ``rows`` x ``cols``) kept in arrays. Its
 tiles are the rows ``(group, row, rows, col, cols)`` of one packed table, cut to the array's size;
@@ -38,6 +39,7 @@ from xdsl.traits import Pure
 from xdsl.utils.exceptions import VerifyException
 
 from .attributes import WeightAttr, table_of
+from .control import control_ops
 from .graph import TENSOR_OPS as GRAPH_OPS
 from .tensor_ops import TensorOp, tensor_op, yield_op
 from .tile_table import TILE_COLUMNS, inside, overlap, weights_in
@@ -171,5 +173,8 @@ YieldOp = yield_op("tile")
 OPS: dict[str, type[TensorOp]] = {op.KIND: tensor_op("tile", op.KIND, YieldOp) for op in GRAPH_OPS}
 MapOp, ReduceOp, ViewOp, WindowOp = OPS["map"], OPS["reduce"], OPS["view"], OPS["window"]
 ContractOp, HostOp = OPS["contract"], OPS["host"]
+IfOp, LoopOp = control_ops("tile", YieldOp)
 
-Tile = Dialect("tile", [ProgramOp, MvmOp, YieldOp, *OPS.values()], [CrossbarType])
+Tile = Dialect(
+    "tile", [ProgramOp, MvmOp, IfOp, LoopOp, YieldOp, *OPS.values()], [CrossbarType]
+)

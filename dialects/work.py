@@ -39,6 +39,10 @@ class Work:
     def __add__(self, other: "Work") -> "Work":
         return Work(*[getattr(self, f.name) + getattr(other, f.name) for f in fields(self)])
 
+    def times(self, runs: float) -> "Work":
+        """The work of ``runs`` repetitions, rounded to whole operations."""
+        return Work(*[round(getattr(self, f.name) * runs) for f in fields(self)])
+
     @property
     def elementwise(self) -> int:
         """Operations that are not multiply-accumulates."""

@@ -6,7 +6,7 @@ in the order of readiness, ties by task number. Nothing here knows what a task d
 """
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,12 +16,17 @@ from ..errors import ProgramError
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """``duration_s`` on ``stream``, after the tasks ``waits`` (indices), holding ``resources``."""
+    """``duration_s`` on ``stream``, after the tasks ``waits`` (indices), holding ``resources``.
+
+    ``inside_s`` are the busy seconds of the streams that a task stands for, where it is more than
+    one: a loop keeps those of its body busy.
+    """
 
     stream: str
     duration_s: float
     waits: tuple[int, ...] = ()
     resources: tuple[str, ...] = ()
+    inside_s: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +45,11 @@ class Timeline:
         """Seconds each stream works; never more than the makespan."""
         busy: dict[str, float] = {}
         for task, start, finish in zip(self.tasks, self.start_s, self.finish_s, strict=True):
-            busy[task.stream] = busy.get(task.stream, 0.0) + float(finish - start)
+            parts = task.inside_s
+            if parts is None:
+                parts = {task.stream: float(finish - start)}
+            for stream, seconds in parts.items():
+                busy[stream] = busy.get(stream, 0.0) + seconds
         return busy
 
     def utilisation(self) -> dict[str, float]:

@@ -161,10 +161,11 @@ def time_program(
         from .timing.memcap import time_program as time_memcap
 
         host_macs = decoded.program.manifest.get("stats", {}).get("host_macs", {})
-        return time_memcap(decoded, getattr(executor, "mean_squares", None), host_macs)
+        squares = getattr(executor, "mean_squares", None)
+        return time_memcap(decoded, squares, host_macs, getattr(executor, "block_runs", None))
     from .timing.mesh import time_program as time_mesh
 
-    return time_mesh(decoded)
+    return time_mesh(decoded, getattr(executor, "block_runs", None))
 
 
 def _stack(runs: Sequence[Arrays]) -> dict[str, np.ndarray]:

@@ -2,13 +2,15 @@
 
 Operands lie in their tables and have the shapes that the operation needs; tile ranges lie in the
 layer of their controller; DRIVE, INTEGRATE, CONVERT and ACCUMULATE of a product follow each other;
-events are numbered from 0 and raised once; a stream ends with its one HALT.
+events are numbered from 0 in each block and raised once; a stream ends with its one HALT; blocks nest.
 """
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from ...errors import ProgramError
+from ..control import block_count, check_nesting
 from ..targets import HOST_BYTES
 from .isa import ARRAY_OPS, KERNEL_OPS, Instruction, Opcode, Stream
 
@@ -19,11 +21,26 @@ if TYPE_CHECKING:
 def check_streams(decoded: "MemcapProgram") -> None:
     """Raise ProgramError at the first instruction that breaks a rule."""
     _check_memories(decoded)
+    if len(decoded.blocks) != block_count(decoded.controls):
+        raise ProgramError("isa.streams must number the blocks that control.table has")
+    used = [
+        (i.index, block)
+        for block, streams in enumerate(decoded.blocks)
+        for stream in streams
+        for i in stream.instructions
+        if i.opcode is Opcode.CONTROL
+    ]
+    check_nesting(decoded.controls, used)
+    for streams in decoded.blocks:
+        _check_block(decoded, streams)
+
+
+def _check_block(decoded: "MemcapProgram", streams: Sequence[Stream]) -> None:
     raised: list[int] = []
-    units = [stream.unit for stream in decoded.streams]
+    units = [stream.unit for stream in streams]
     if len(set(units)) < len(units):
         raise ProgramError(f"a controller must have one stream, came {units}")
-    for stream in decoded.streams:
+    for stream in streams:
         last = stream.instructions[-1:]
         halts = [i for i in stream.instructions if i.opcode is Opcode.HALT]
         if len(halts) != 1 or last[0].opcode is not Opcode.HALT:
@@ -38,7 +55,7 @@ def check_streams(decoded: "MemcapProgram") -> None:
                 raised.append(i.event)
     if sorted(raised) != list(range(len(raised))):
         raise ProgramError("instructions must raise the events 0, 1, 2 ... once each")
-    for stream in decoded.streams:
+    for stream in streams:
         for i in stream.instructions:
             if any(not 0 <= event < len(raised) for event in i.events):
                 raise ProgramError(f"{stream.unit}: SYNC waits for {i.events}, nobody raises that")

@@ -20,6 +20,7 @@ import numpy as np
 from ...dialects.kernel import Kernel
 from ...dialects.tile_table import inside, weights_in
 from ...errors import ProgramError
+from ..control import Control, block_count, decode_controls
 from ..decoded import DecodedProgram, decode_ports
 from ..kernel_codec import decode_kernels
 from ..program import Program
@@ -63,18 +64,22 @@ class Matrix:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MemcapProgram(DecodedProgram):
-    """A checked chip program: matrices, kernels and instruction streams."""
+    """A checked chip program: matrices, kernels, and the instruction streams of each block."""
 
     target: MemcapTarget
     names: list[str]
     matrices: list[Matrix]
     kernels: list[Kernel]
-    streams: list[Stream]
+    blocks: list[list[Stream]]
+    controls: list[Control]
 
     @property
-    def events(self) -> int:
-        """How many events the streams raise; they are numbered from 0."""
-        return sum(i.event >= 0 for stream in self.streams for i in stream.instructions)
+    def events(self) -> list[int]:
+        """How many events the streams of each block raise; they are numbered from 0."""
+        return [
+            sum(i.event >= 0 for stream in streams for i in stream.instructions)
+            for streams in self.blocks
+        ]
 
     def node(self, instruction: Instruction) -> str | None:
         """The ONNX node an instruction came from."""
@@ -93,6 +98,7 @@ def decode_program(program: Program) -> MemcapProgram:
     tensors = program.tensors
     names = decode_names(tensors)
     buffers = decode_buffers(tensors, names)
+    blocks, controls = decode_streams(tensors, names), decode_controls(tensors, buffers)
     decoded = MemcapProgram(
         program=program,
         target=target,
@@ -101,7 +107,8 @@ def decode_program(program: Program) -> MemcapProgram:
         buffers=buffers,
         kernels=decode_kernels(tensors),
         constants=decode_constants(tensors, buffers),
-        streams=decode_streams(tensors, names),
+        blocks=blocks + [[] for _ in range(len(blocks), block_count(controls))],
+        controls=controls,
         inputs=decode_ports(program, "inputs", buffers),
         outputs=decode_ports(program, "outputs", buffers),
     )

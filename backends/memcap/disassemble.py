@@ -1,13 +1,15 @@
 """Programs as text for eyes, and instruction streams back from text.
 
-    listing     = "; about" ... stream*
+    listing     = "; about" ... stream* block*
+    block       = ".block" N  stream*                  run by a control instruction
     stream      = ".controller" string  line*
-    line        = sync | product | move | kernel | "halt"
+    line        = sync | product | move | kernel | control | "halt"
     sync        = "sync" event ("," event)*
     product     = ("drive" | "integrate" | "convert" | "accumulate") "m"N "[" first ":" end "]"
                   ("," "b"N)? "init"? raises
     move        = "move" "b"N "->" "b"N raises
     kernel      = ("vector" | "host") "k"N "(" buffers ")" "->" "(" buffers ")" raises
+    control     = "control" "c"N raises
     raises      = "raises" event                       event = "e"N
 
 A line may end with ``; "node"``: the ONNX node it came from, as a JSON string. Lines that begin
@@ -33,11 +35,20 @@ def disassemble(program: Program | MemcapProgram) -> str:
     Raises ProgramError when the program is malformed.
     """
     decoded = decode_program(program) if isinstance(program, Program) else program
-    return "\n".join(_about(decoded)) + "\n" + format_streams(decoded.streams, decoded.names)
+    return "\n".join(_about(decoded)) + "\n" + format_streams(decoded.blocks, decoded.names)
 
 
-def format_streams(streams: Sequence[Stream], names: Sequence[str]) -> str:
-    """The streams as text; ``assemble`` reads it back."""
+def format_streams(blocks: Sequence[Sequence[Stream]], names: Sequence[str]) -> str:
+    """The streams of all blocks as text; ``assemble`` reads it back."""
+    lines: list[str] = []
+    for number, streams in enumerate(blocks):
+        if number:
+            lines += ["", f".block {number}"]
+        lines += _format_block(streams, names)
+    return "\n".join(lines) + "\n"
+
+
+def _format_block(streams: Sequence[Stream], names: Sequence[str]) -> list[str]:
     lines: list[str] = []
     for stream in streams:
         lines += ["", f".controller {_quote(stream.unit)}"]
@@ -46,29 +57,35 @@ def format_streams(streams: Sequence[Stream], names: Sequence[str]) -> str:
             if i.node >= 0:
                 text = f"{text:<{_NODE_COLUMN}} ; {_quote(names[i.node])}"
             lines.append(text)
-    return "\n".join(lines) + "\n"
+    return lines
 
 
-def assemble(text: str) -> tuple[list[Stream], Names]:
-    """The streams of a listing, and the names of nodes and controllers that they refer to.
+def assemble(text: str) -> tuple[list[list[Stream]], Names]:
+    """The streams of a listing by block, and the names of nodes and controllers in them.
 
     Raises ProgramError, with the number of the line, for text that is no listing.
     """
     names = Names()
-    streams: list[tuple[str, list[Instruction]]] = []
+    blocks: list[list[tuple[str, list[Instruction]]]] = [[]]
     for number, line in enumerate(text.splitlines(), 1):
         try:
             if line.startswith(";") or not line.strip():
                 continue
-            if line.startswith(".controller "):
-                streams.append((_unquote(line.removeprefix(".controller ")), []))
-            elif not streams:
+            if line.startswith(".block "):
+                if line.removeprefix(".block ").strip() != str(len(blocks)):
+                    raise ProgramError(f"blocks must be numbered in order, this is {len(blocks)}")
+                blocks.append([])
+            elif line.startswith(".controller "):
+                blocks[-1].append((_unquote(line.removeprefix(".controller ")), []))
+            elif not blocks[-1]:
                 raise ProgramError("an instruction must follow a .controller line")
             else:
-                streams[-1][1].append(_parse(line, names))
+                blocks[-1][-1][1].append(_parse(line, names))
         except ProgramError as error:
             raise ProgramError(error.message, where=f"line {number}") from error
-    return [Stream(unit, tuple(instructions)) for unit, instructions in streams], names
+    return [
+        [Stream(unit, tuple(instructions)) for unit, instructions in streams] for streams in blocks
+    ], names
 
 
 def _about(decoded: MemcapProgram) -> Iterator[str]:
@@ -88,6 +105,8 @@ def _about(decoded: MemcapProgram) -> Iterator[str]:
         notes += [fills[number] or "constant"] if number in fills else []
         notes += [f"value {_quote(b.value)}"] if b.value is not None else []
         yield ", ".join(notes)
+    for number, control in enumerate(decoded.controls):
+        yield f"; c{number} {control}"
     for number, kernel in enumerate(decoded.kernels):
         yield f"; k{number} {kernel.kind} {_attributes(kernel.attrs)}".rstrip()
 
@@ -113,6 +132,8 @@ def _format(i: Instruction) -> str:
             return f"sync {', '.join(f'e{event}' for event in i.events)}".rstrip()
         case Opcode.HALT:
             return "halt"
+        case Opcode.CONTROL:
+            return f"control c{i.index} {raises}"
         case Opcode.MOVE:
             return f"move b{i.ins[0]} -> b{i.outs[0]} {raises}"
         case Opcode.VECTOR | Opcode.HOST:
@@ -133,6 +154,7 @@ _PRODUCT = re.compile(
 )
 _MOVE = re.compile(rf"move b{_N} -> b{_N} raises e{_N}")
 _KERNEL = re.compile(rf"(vector|host) k{_N} \(([^()]*)\) -> \(([^()]*)\) raises e{_N}")
+_CONTROL = re.compile(rf"control c{_N} raises e{_N}")
 _SYNC = re.compile(r"sync((?: e[0-9]+,)* e[0-9]+)?")
 
 
@@ -147,6 +169,8 @@ def _parse(line: str, names: Names) -> Instruction:
     if found := _MOVE.fullmatch(text):
         source, target, event = map(int, found.groups())
         return Instruction(Opcode.MOVE, event, node, ins=(source,), outs=(target,))
+    if found := _CONTROL.fullmatch(text):
+        return Instruction(Opcode.CONTROL, int(found[2]), node, index=int(found[1]))
     if found := _KERNEL.fullmatch(text):
         ins, outs = _numbers(found[3], "b"), _numbers(found[4], "b")
         opcode = Opcode[found[1].upper()]

@@ -16,6 +16,7 @@ from ...dialects.functions import main_function
 from ...dialects.kernel import Kernel
 from ...dialects.tensor_ops import TensorOp
 from ...errors import IRError
+from ..control import Control, control_of, encode_controls
 from ..kernel_codec import encode_kernels
 from ..program import Program, Section
 from ..program_builder import ProgramBuilder, WeightSource, node_of
@@ -72,7 +73,8 @@ class _Emitter:
         self.input_scales: list[float] = []
         self.tile_tables: list[tuple[np.ndarray, ...]] = []
         self.kernels: list[Kernel] = []
-        self.streams: list[Stream] = []
+        self.blocks: list[list[Stream]] = [[]]
+        self.controls: list[Control] = []
         self._tiles = 0
 
     def add(self, op: Operation) -> None:
@@ -84,7 +86,7 @@ class _Emitter:
             case place.AliasOp():
                 self.builder.add_alias(op)
             case analog.ControllerOp():
-                self._stream(op)
+                self._stream(op, 0)
             case func.ReturnOp():
                 pass
             case _:
@@ -100,7 +102,8 @@ class _Emitter:
             for i, empty in enumerate(_NO_TILES)
         )
         return {
-            **encode_streams(self.streams, self.names),
+            **encode_streams(self.blocks, self.names),
+            **encode_controls(self.controls),
             **encode_kernels(self.kernels),
             "matrices.table": np.array(self.matrices, np.int64).reshape(-1, len(MATRIX_COLUMNS)),
             "matrices.input_scale": np.array(self.input_scales, np.float64),
@@ -129,11 +132,12 @@ class _Emitter:
         name = self.names.index(op.weight.data)
         self.matrices.append((*op.result.type.shape, first, self._tiles, name, *sections))
 
-    def _stream(self, op: analog.ControllerOp) -> None:
+    def _stream(self, op: analog.ControllerOp, block: int) -> None:
         instructions = [self._instruction(inner) for inner in op.body.block.ops]
         # The four instructions of a product carry one node; only the last has it as a property.
         backwards = list(accumulate(reversed(instructions), _same_node))
-        self.streams.append(Stream(op.unit.data, (*reversed(backwards), Instruction(Opcode.HALT))))
+        stream = Stream(op.unit.data, (*reversed(backwards), Instruction(Opcode.HALT)))
+        self.blocks[block].append(stream)
 
     def _instruction(self, op: Operation) -> Instruction:
         if isinstance(op, analog.SyncOp):
@@ -157,7 +161,21 @@ class _Emitter:
                 return Instruction(Opcode.MOVE, event, node, ins=(source,), outs=(target,))
             case analog.RegionInstruction():
                 return self._kernel(op, event, node)
+            case analog.IfOp() | analog.LoopOp():
+                return self._control(op, event, node)
         raise IRError(f"{op.name} is no instruction")
+
+    def _control(self, op: analog.IfOp | analog.LoopOp, event: int, node: int) -> Instruction:
+        """Control flow, whose regions become blocks of their own."""
+        blocks = []
+        for inner in op.blocks:
+            blocks.append(len(self.blocks))
+            self.blocks.append([])
+            for controller in inner.ops:
+                assert isinstance(controller, analog.ControllerOp)
+                self._stream(controller, blocks[-1])
+        self.controls.append(control_of(op, blocks, self.numbers))
+        return Instruction(Opcode.CONTROL, event, node, index=len(self.controls) - 1)
 
     def _kernel(self, op: analog.RegionInstruction, event: int, node: int) -> Instruction:
         block = op.body.block

@@ -10,6 +10,7 @@
     7     VECTOR      kernel    -         first buffer  inputs       outputs
     8     HOST        kernel    -         first buffer  inputs       outputs
     9     HALT        -         -         -             -            -      ends the stream
+    10    CONTROL     control   -         -             -            -      runs blocks (control.py)
 
 Fields that an operation does not use are 0. ``event`` is what the instruction raises when it is
 done (-1 for SYNC and HALT), ``node`` the name of the ONNX node it came from (-1 for none), flag
@@ -18,7 +19,10 @@ bit 0 of ACCUMULATE is ``init``: overwrite y. Waits and buffers of SYNC, VECTOR 
 turn into rows of the tile tables.
 
     isa.instructions ui8 [n, 32]   isa.operands i32 [m]
-    isa.streams      i64 [s, 3]    controller name, first instruction, end
+    isa.streams      i64 [s, 4]    block, controller name, first instruction, end
+
+A program is cut into blocks, each with streams and events of its own, numbered from 0. Block 0 runs
+once; the others are run by CONTROL, whose event is raised when they are over.
 """
 
 from collections.abc import Mapping, Sequence
@@ -60,6 +64,7 @@ class Opcode(IntEnum):
     VECTOR = 7
     HOST = 8
     HALT = 9
+    CONTROL = 10
 
 
 ARRAY_OPS = frozenset({Opcode.DRIVE, Opcode.INTEGRATE, Opcode.CONVERT, Opcode.ACCUMULATE})
@@ -68,7 +73,7 @@ KERNEL_OPS = frozenset({Opcode.VECTOR, Opcode.HOST})
 
 @dataclass(frozen=True, slots=True)
 class Instruction:
-    """One instruction. ``index`` is a matrix or a kernel, ``ins`` and ``outs`` are buffers.
+    """One instruction. ``index`` is a matrix, a kernel or a control, ``ins`` and ``outs`` buffers.
 
     DRIVE reads ``ins[0]``, ACCUMULATE writes ``outs[0]``, MOVE copies ``ins[0]`` to ``outs[0]``;
     ``events`` are those that SYNC waits for.
@@ -87,21 +92,22 @@ class Instruction:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """The instructions of one controller (``layerN``, ``vector``, ``dma`` or ``host``)."""
+    """The instructions of one controller: ``layerN``, ``vector``, ``dma``, ``host``, ``control``."""
 
     unit: str
     instructions: tuple[Instruction, ...]
 
 
-def encode_streams(streams: Sequence[Stream], names: Names) -> dict[str, np.ndarray]:
+def encode_streams(blocks: Sequence[Sequence[Stream]], names: Names) -> dict[str, np.ndarray]:
     """The sections ``isa.*``. Raises ProgramError for a number that does not fit its field."""
     records: list[tuple[int, ...]] = []
     pool: list[int] = []
     table = []
-    for stream in streams:
-        first = len(records)
-        records += [_record(instruction, pool) for instruction in stream.instructions]
-        table.append((names.index(stream.unit), first, len(records)))
+    for number, streams in enumerate(blocks):
+        for stream in streams:
+            first = len(records)
+            records += [_record(instruction, pool) for instruction in stream.instructions]
+            table.append((number, names.index(stream.unit), first, len(records)))
     try:
         packed = np.array(records, RECORD)
         operands = np.array(pool, np.int32)
@@ -110,7 +116,7 @@ def encode_streams(streams: Sequence[Stream], names: Names) -> dict[str, np.ndar
     return {
         "isa.instructions": packed.view(np.uint8).reshape(-1, RECORD.itemsize),
         "isa.operands": operands,
-        "isa.streams": np.array(table, np.int64).reshape(-1, 3),
+        "isa.streams": np.array(table, np.int64).reshape(-1, 4),
     }
 
 
@@ -125,6 +131,8 @@ def _record(i: Instruction, pool: list[int]) -> tuple[int, ...]:
         case Opcode.VECTOR | Opcode.HOST:
             a, c, d, e = i.index, len(pool), len(i.ins), len(i.outs)
             pool += (*i.ins, *i.outs)
+        case Opcode.CONTROL:
+            a = i.index
         case Opcode.HALT:
             pass
         case _:
@@ -133,28 +141,34 @@ def _record(i: Instruction, pool: list[int]) -> tuple[int, ...]:
     return int(i.opcode), INIT if i.init else 0, 0, i.event, i.node, a, b, c, d, e
 
 
-def decode_streams(tensors: Mapping[str, np.ndarray], names: Sequence[str]) -> list[Stream]:
+def decode_streams(
+    tensors: Mapping[str, np.ndarray], names: Sequence[str]
+) -> list[list[Stream]]:
     """The inverse of :func:`encode_streams`. Raises ProgramError for what is no instruction.
 
     Operands are checked against the program's tables by ``decode.decode_program``.
     """
     raw = section(tensors, "isa.instructions", np.uint8, (None, RECORD.itemsize))
     pool = section(tensors, "isa.operands", np.int32, (None,)).tolist()
-    table = section(tensors, "isa.streams", np.int64, (None, 3)).tolist()
+    table = section(tensors, "isa.streams", np.int64, (None, 4)).tolist()
     records: list[Any] = np.ascontiguousarray(raw).view(RECORD).reshape(-1).tolist()
-    streams, at = [], 0
-    for name, first, end in table:
+    blocks: list[list[Stream]] = [[]]
+    at = 0
+    for block, name, first, end in table:
         if first != at or not first <= end <= len(records):
             raise ProgramError("isa.streams must cut isa.instructions from end to end")
+        if not len(blocks) - 1 <= block <= len(blocks) + len(table):
+            raise ProgramError("isa.streams must number its blocks in order")
+        blocks += [[] for _ in range(len(blocks), block + 1)]
         unit = name_at(names, name)
         if unit is None:
             raise ProgramError("a stream must name its controller")
         decoded = [_instruction(r, at + k, pool) for k, r in enumerate(records[at:end])]
         at = end
-        streams.append(Stream(unit, tuple(decoded)))
+        blocks[block].append(Stream(unit, tuple(decoded)))
     if at != len(records):
         raise ProgramError("isa.streams must cut isa.instructions from end to end")
-    return streams
+    return blocks
 
 
 _OPCODES = {int(op): op for op in Opcode}
@@ -168,6 +182,7 @@ _USED = {
     Opcode.VECTOR: "acde",
     Opcode.HOST: "acde",
     Opcode.HALT: "",
+    Opcode.CONTROL: "a",
 }
 
 
@@ -192,6 +207,8 @@ def _instruction(record: tuple[int, ...], number: int, pool: Sequence[int]) -> I
         case Opcode.VECTOR | Opcode.HOST:
             ins, outs = _slice(pool, c, d, number), _slice(pool, c + d, e, number)
             found = Instruction(opcode, event, node, index=a, ins=ins, outs=outs)
+        case Opcode.CONTROL:
+            found = Instruction(opcode, event, node, index=a)
         case Opcode.DRIVE:
             found = Instruction(opcode, event, node, index=a, tiles=(c, d), ins=(b,))
         case Opcode.ACCUMULATE:

@@ -18,8 +18,8 @@ from .work import (
     is_pal,
     kernel_work,
     product_work,
-    read_operands,
     recode_work,
+    touched_operands,
     traffic,
     weight_format,
 )
@@ -104,4 +104,4 @@ def _digital(
 
 
 def _traffic(op: TensorOp, ins: Sequence[Operand], outs: Sequence[Operand], device: Device) -> Work:
-    return traffic(read_operands(op.KIND, ins, outs), outs, device)
+    return traffic(*touched_operands(op.KIND, ins, outs), device)

@@ -27,7 +27,7 @@ HOST_OPERATIONS = 10
 #: Kernels whose multiply-accumulates a matrix engine does.
 _PRODUCTS = ("contract", "window", "host")
 #: Kernels that only rearrange.
-_MOVES = ("view", "pad", "concat", "gather", "scatter")
+_MOVES = ("view", "pad", "concat", "gather", "scatter", "update")
 _IM2COL = ("window", "im2col")
 
 
@@ -138,20 +138,28 @@ def kernel_work(
         macs += host_macs(host_op, *shapes)
         simple *= HOST_OPERATIONS
     moves = kernel.kind in _MOVES or (kernel.kind, kernel.attrs.get("kind")) == _IM2COL
+    _, written = touched_operands(kernel.kind, ins, outs)
     product = kernel.kind in _PRODUCTS
     return Work(
         matmul_flops=2.0 * macs if product else 0.0,
         elementwise=simple + (0.0 if product else 2.0 * macs),
         special=counts.specials,
-        moved_bytes=sum(stored_bytes(x, device) for x in outs) if moves else 0.0,
+        moved_bytes=sum(stored_bytes(x, device) for x in written) if moves else 0.0,
     )
 
 
-def read_operands(kind: str, ins: Sequence[Operand], outs: Sequence[Operand]) -> list[Operand]:
-    """What a kernel really reads: a view or gather touches no more than it yields."""
+def touched_operands(
+    kind: str, ins: Sequence[Operand], outs: Sequence[Operand]
+) -> tuple[list[Operand], list[Operand]]:
+    """What a kernel really reads and writes.
+
+    A view or gather touches no more than it yields, an update no more than the row.
+    """
     if kind in ("view", "gather") and ins and ins[0].size > outs[0].size:
-        return [Operand(outs[0].shape, ins[0].dtype), *ins[1:]]
-    return list(ins)
+        return [Operand(outs[0].shape, ins[0].dtype), *ins[1:]], list(outs)
+    if kind == "update":
+        return list(ins[1:]), [ins[2]]
+    return list(ins), list(outs)
 
 
 def packed_bytes(shape: Sequence[int], format: str) -> int:

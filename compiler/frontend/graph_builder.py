@@ -42,6 +42,12 @@ class GraphBuilder:
         self.location = location
         self.created: list[Operation] = []
 
+    def at(self, point: InsertPoint) -> "GraphBuilder":
+        """A builder for another point, whose ops count as this one's."""
+        other = GraphBuilder(self.weights, point, self.location)
+        other.created = self.created
+        return other
+
     def insert(self, op: Operation) -> SSAValue:
         """Insert ``op`` here and return its first result."""
         op.location = self.location
@@ -92,6 +98,12 @@ class GraphBuilder:
         attr = value.owner.value
         base = attr.data if isinstance(attr, WeightAttr) else "constant"
         return self.stored(self.weights.add(f"{base}.{suffix}", array))
+
+    def fill(self, value: float | int, shape: Sequence[int], dtype: np.dtype) -> SSAValue:
+        """A tensor of equal elements, made while running."""
+        name = element_name(dtype)
+        b = BodyBuilder()
+        return self.map([], b.finish(b.unsigned(b.const(value, name.removeprefix("u")), name)), shape)
 
     # element-wise
 
@@ -303,6 +315,10 @@ class GraphBuilder:
     ) -> SSAValue:
         ins = [data, indices, updates]
         return self.insert(graph.ScatterOp.make(ins, mode=mode, axis=axis, reduction=reduction))
+
+    def update(self, data: SSAValue, index: SSAValue, part: SSAValue) -> SSAValue:
+        """``data`` [N, ..] with row ``index`` replaced by ``part``."""
+        return self.insert(graph.UpdateOp.make([data, index, part]))
 
     def resample(
         self, x: SSAValue, axis: int, indices: np.ndarray, weights: np.ndarray

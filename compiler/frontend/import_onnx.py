@@ -19,13 +19,20 @@ from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 
 from ...dialects.attributes import WeightAttr, name_location
 from ...dialects.graph import ConstantOp
-from ...dialects.onnx import OnnxOp, SubgraphOp, capture_names_attr, create_op, op_class
+from ...dialects.onnx import (
+    OnnxOp,
+    SubgraphOp,
+    YieldOp,
+    capture_names_attr,
+    create_op,
+    op_class,
+)
 from ...dialects.types import dense_attr, tensor_type
 from ...errors import IRError, ModelError
 from ..weights import Constant, WeightStore
 from .convert_attributes import bytes_attr, to_attribute
 from .gather_host_nodes import host_graph
-from .model import LoadedModel, TensorSpec
+from .model import Body, LoadedModel, TensorSpec
 from .read_model import newest_opset
 from .rename_values import captured_names
 
@@ -49,7 +56,7 @@ def import_model(loaded: LoadedModel) -> tuple[ModuleOp, WeightStore]:
         op = constant_op(name, constant, loaded.weights)
         values[name] = op.result
         ops.append(op)
-    ops += [_import_node(node, values, loaded.specs) for node in loaded.nodes]
+    ops += [_import_node(node, values, loaded, loaded.weights) for node in loaded.nodes]
     returned = [values[value] for value in loaded.outputs.values()]
     ops.append(ReturnOp(*returned))
     block.add_ops(ops)
@@ -92,8 +99,12 @@ def output_names(main: FuncOp) -> list[str]:
 
 
 def _import_node(
-    node: "NodeProto", values: dict[str, SSAValue], specs: dict[str, TensorSpec]
+    node: "NodeProto",
+    values: dict[str, SSAValue],
+    part: LoadedModel | Body,
+    weights: WeightStore,
 ) -> OnnxOp:
+    specs = part.specs
     inputs = [values[name] if name else None for name in node.input]
     results = [_type(specs[name]) if name else None for name in node.output]
     produced = [name for name in node.output if name]
@@ -115,6 +126,7 @@ def _import_node(
                 results,
                 properties,
                 [values[name] for name in captured],
+                [_import_body(b, values, weights) for b in part.bodies.get(node.name, ())],
                 attributes=names,
                 location=location,
             )
@@ -122,6 +134,19 @@ def _import_node(
             raise ModelError(error.message, where=node.name) from None
     values.update(zip(produced, op.results, strict=True))
     return op
+
+
+def _import_body(body: Body, outer: dict[str, SSAValue], weights: WeightStore) -> Region:
+    """A region that takes the body's formal inputs and yields its outputs."""
+    block = Block(arg_types=[_type(body.specs[name]) for name in body.inputs])
+    values = {**outer, **dict(zip(body.inputs, block.args, strict=True))}
+    for name, constant in body.constants.items():
+        op = constant_op(name, constant, weights)
+        values[name] = op.result
+        block.add_op(op)
+    block.add_ops([_import_node(node, values, body, weights) for node in body.nodes])
+    block.add_op(YieldOp.create(operands=[values[name] for name in body.outputs]))
+    return Region(block)
 
 
 def _present(items: list[_Item | None]) -> list[_Item | None]:

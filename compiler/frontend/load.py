@@ -82,6 +82,7 @@ def _normalize(
         nodes=nodes,
         specs=normalizer.specs,
         constants={n: c for n, c in normalizer.constants.items() if n in needed},
+        bodies=normalizer.bodies,
         weights=WeightStore(),
     )
 

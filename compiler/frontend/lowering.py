@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from xdsl.ir import SSAValue
+from xdsl.ir import Region, SSAValue
 
 from .graph_builder import GraphBuilder
 
 FAMILIES = (
     "cast",
+    "control",
     "convolution",
     "elementwise",
     "indexing",
@@ -41,7 +42,8 @@ class OnnxNode:
 
     ``inputs`` holds None for omitted optional inputs; ``outputs`` is (shape, dtype) by output,
     None for omitted or unused ones; ``attrs`` are plain Python values (ints, floats, str, lists,
-    arrays) as given in the model, with the schema's defaults filled in.
+    arrays) as given in the model, with the schema's defaults filled in. ``bodies`` are the regions
+    of a control operator, to be cloned.
     """
 
     op: str
@@ -49,6 +51,7 @@ class OnnxNode:
     inputs: tuple[SSAValue | None, ...]
     outputs: tuple[tuple[tuple[int, ...], np.dtype] | None, ...]
     attrs: dict[str, Any] = field(default_factory=dict)
+    bodies: tuple[Region, ...] = ()
 
     def input(self, index: int) -> SSAValue | None:
         """Input ``index``, None when omitted."""

@@ -19,12 +19,29 @@ class TensorSpec(NamedTuple):
 
 
 @dataclass(slots=True)
+class Body:
+    """A normalised subgraph of If, Loop or Scan; fields are those of LoadedModel.
+
+    ``inputs`` are its formal inputs, ``outputs`` the values that it yields; captured values are
+    used by the names that they have outside.
+    """
+
+    inputs: list[str]
+    outputs: list[str]
+    nodes: list["NodeProto"]
+    specs: dict[str, TensorSpec]
+    constants: dict[str, Constant]
+    bodies: dict[str, tuple["Body", ...]]
+
+
+@dataclass(slots=True)
 class LoadedModel:
     """A checked ONNX model of the newest operator set, ready to become IR.
 
     ``nodes`` are in topological order and use no function that was to be opened; ``specs`` has
     every value they define or use. ``constants`` has the initialisers and folded values in use.
-    ``outputs`` maps each output name to the value it shows (an input or a constant, too).
+    ``outputs`` maps each output name to the value it shows (an input or a constant, too);
+    ``bodies`` has the normalised subgraphs of control nodes, by the node's name.
     """
 
     name: str
@@ -34,6 +51,7 @@ class LoadedModel:
     nodes: list["NodeProto"]
     specs: dict[str, TensorSpec]
     constants: dict[str, Constant]
+    bodies: dict[str, tuple[Body, ...]] = field(default_factory=dict)
     weights: WeightStore = field(default_factory=WeightStore)
 
     @property
@@ -42,8 +60,12 @@ class LoadedModel:
 
         Wider integers are shapes, axes and indices.
         """
-        constants = self.constants.values()
-        return sum(c.size for c in constants if _may_be_weight(c.dtype))
+        return _parameters(self)
+
+
+def _parameters(part: LoadedModel | Body) -> int:
+    own = sum(c.size for c in part.constants.values() if _may_be_weight(c.dtype))
+    return own + sum(_parameters(body) for bodies in part.bodies.values() for body in bodies)
 
 
 def _may_be_weight(dtype: np.dtype) -> bool:

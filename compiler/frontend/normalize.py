@@ -5,13 +5,15 @@ disappear, a conditional with a known condition becomes its branch, functions wi
 their own are opened, and for the rest onnx's shape inference of that one node is asked, with the
 values of small constant operands. Since shapes are numbers by now, one pass is enough.
 
+If, Loop and Scan keep their subgraphs, which are normalised alike (``bodies``).
+
 Nodes around a value without a static type (a shape that depends on data, a sequence, a string) are
 gathered into one host subgraph each; only the values that leave it need a static type.
 """
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -22,17 +24,19 @@ from ...errors import ModelError
 from ..weights import Constant, Deferred, unique_name
 from .check_model import MAX_NODES, first_line
 from .check_operands import check_operands
+from .control_bodies import CONTROL_OPERATORS, captured_specs, control_bodies
 from .fold_constants import fold_node
 from .gather_host_nodes import gather_host_nodes
-from .model import TensorSpec
+from .model import Body, TensorSpec
 from .open_functions import has_body, open_function
 from .pack_ports import UNPACK, is_port_node, port_type
 from .rename_values import rename_uses, subgraphs_of, used_names
-from .small_constants import constant_value, small_constant
-from .static_types import check_size, no_type, spec_of
+from .remove_dead_nodes import remove_dead_nodes
+from .small_constants import constant_value, small_constant, small_constants
+from .static_types import check_size, declared_specs, no_type, spec_of
 
 if TYPE_CHECKING:
-    from onnx import NodeProto, TensorProto, TypeProto
+    from onnx import GraphProto, NodeProto, TensorProto, TypeProto
     from onnx.defs import OpSchema
 
 _DATA_ELEMENTS = 1024  # constants up to this size are shown to shape inference
@@ -66,6 +70,7 @@ class Normalizer:
         self.constants: dict[str, Constant] = {}
         self.aliases: dict[str, str] = {}
         self.nodes: list[NodeProto] = []
+        self.bodies: dict[str, tuple[Body, ...]] = {}
         self._loose: list[NodeProto] = []
         # Values without a static type, each with the fault that says where that began.
         self._unknown: dict[str, ModelError] = {}
@@ -132,7 +137,7 @@ class Normalizer:
         squeezed = self._squeeze_range(node)
         if squeezed:
             return [*squeezed, node]
-        specs = self._infer(node)
+        specs = self._control(node) or self._infer(node)
         if node.op_type in ("Shape", "Size") and node.domain == "":
             return self._fold_shape(node)
         constants = [self.constants.get(name) if name else None for name in node.input]
@@ -274,6 +279,49 @@ class Normalizer:
             if name
         )
 
+    # -- subgraphs
+
+    def _control(self, node: "NodeProto") -> list[TensorSpec | None]:
+        """Normalise the bodies of If, Loop or Scan; nothing where the node must stay as it is."""
+        if node.op_type not in CONTROL_OPERATORS or node.domain != "":
+            return []
+        try:
+            found = control_bodies(
+                node, self.specs, self.constants, self.declared, self._normalize_body
+            )
+        except ModelError:
+            return []
+        if found is None:
+            return []
+        self.bodies[node.name] = found.bodies
+        return list(found.outputs)
+
+    def _normalize_body(
+        self, graph: "GraphProto", inputs: Mapping[str, TensorSpec]
+    ) -> Body | None:
+        """``graph`` with formal inputs of the given types; None where a value has no type."""
+        captured = captured_specs(graph, self.specs)
+        own, foreign = small_constants(graph)
+        wanted = [value.name for value in graph.output]
+        nodes, needed = remove_dead_nodes([*foreign, *_copies(graph.node)], wanted)
+        outer = {name: self.constants[name] for name in captured if name in self.constants}
+        used = {name: constant for name, constant in own.items() if name in needed}
+        inner = Normalizer(
+            self.opsets, {**captured, **inputs}, outer | used, declared_specs(graph), self.keep
+        )
+        inner._names, inner._counts = self._names, self._counts
+        inner.run(nodes, wanted)
+        outputs = [inner.resolve(name) for name in wanted]
+        alive, needed = remove_dead_nodes(inner.nodes, outputs)
+        return Body(
+            inputs=[value.name for value in graph.input],
+            outputs=outputs,
+            nodes=alive,
+            specs=inner.specs,
+            constants={n: c for n, c in inner.constants.items() if n in needed and n not in outer},
+            bodies=inner.bodies,
+        )
+
     # -- types
 
     def _infer(self, node: "NodeProto") -> list[TensorSpec | None]:
@@ -403,6 +451,14 @@ class Normalizer:
             tensor.raw_data = np.ascontiguousarray(constant).tobytes()
             self._data[name] = tensor
         return self._data[name]
+
+
+def _copies(nodes: Iterable["NodeProto"]) -> Iterator["NodeProto"]:
+    """Copies of ``nodes``: what is done to them must leave the subgraph as the model has it."""
+    for node in nodes:
+        copy = type(node)()
+        copy.CopyFrom(node)
+        yield copy
 
 
 class _Aliases(dict[str, str]):

@@ -3,17 +3,18 @@
 Reads only the IR: sites, routes and buffers as they stand, whoever made them. Lists all faults.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
-from xdsl.ir import Operation, SSAValue
+from xdsl.ir import Block, Operation, SSAValue
 from xdsl.passes import ModulePass
 
 from ...dialects import place
 from ...dialects.attributes import table_of
+from ...dialects.functions import defined_functions
 from ...errors import IRError
 from ..placement.check import (
     Access,
@@ -98,8 +99,34 @@ def _buffer_faults(module: ModuleOp, machine: place.MachineOp) -> list[str]:
             index[op] = len(buffers)
             end = start + op.result.type.nbytes
             buffers.append(PlacedBuffer(name, op.memory.data, start, end, filled))
-    slots = [_slot_use(op, index, buffers) for op in module.walk() if is_slot(op)]
-    return check_buffers(buffers, slots, machine.memory_bytes)
+    numbers = [op.slot.value.data for op in module.walk() if is_slot(op)]  # type: ignore[attr-defined]
+    faults = []
+    if numbers != sorted(set(numbers)):
+        faults.append("slots must be in order and used once")
+    slots = [
+        _slot_use(op, index, buffers)
+        for function in defined_functions(module)
+        for op in _as_run(function.body.block)
+    ]
+    return faults + check_buffers(buffers, slots, machine.memory_bytes)
+
+
+def _as_run(block: Block) -> Iterator[Operation]:
+    """Slots in an order in which they may run: loops twice, and either branch of a conditional.
+
+    What a branch leaves behind must be right whichever ran, and so it is when both did.
+    """
+    for op in block.ops:
+        if not is_slot(op):
+            continue
+        yield op
+        if isinstance(op, place.LoopOp):
+            yield from _as_run(op.body.block)
+            yield op  # its counter is written and its condition read again
+            yield from _as_run(op.body.block)
+        elif isinstance(op, place.IfOp):
+            for inner in op.blocks:
+                yield from _as_run(inner)
 
 
 def _value_name(op: Operation) -> str:
@@ -109,7 +136,9 @@ def _value_name(op: Operation) -> str:
 
 def is_slot(op: Operation) -> bool:
     """Whether ``op`` takes a slot."""
-    return isinstance(op, (place.MvmOp, place.StageOp, place.MoveOp))
+    return isinstance(
+        op, (place.MvmOp, place.StageOp, place.MoveOp, place.IfOp, place.LoopOp)
+    )
 
 
 def slot_operands(op: Operation) -> tuple[Sequence[SSAValue], Sequence[SSAValue]]:
@@ -119,7 +148,7 @@ def slot_operands(op: Operation) -> tuple[Sequence[SSAValue], Sequence[SSAValue]
             return [op.x], [op.y]
         case place.MoveOp():
             return [op.source], [op.target]
-        case place.StageOp():
+        case place.StageOp() | place.IfOp() | place.LoopOp():
             return op.ins, op.outs
     raise IRError(f"{op.name} takes no slot")
 

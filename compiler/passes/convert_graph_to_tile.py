@@ -4,8 +4,10 @@
     graph.conv     -> tile.window im2col, tile.mvm, tile.view, tile.map, or tile.window dot
     graph.softmax  -> tile.reduce and tile.map                   graph.norm alike
     tensor ops     -> the same op of the tile level              graph.constant stays
+    control ops    -> the same op of the tile level, its blocks converted alike
 
-Each stored matrix is programmed once and shared by all its uses. Locations and value names carry
+Each stored matrix is programmed once and shared by all its uses; one that only control flow uses is
+programmed before it. Locations and value names carry
 over to the op that yields the value now.
 """
 
@@ -21,14 +23,16 @@ from xdsl.passes import ModulePass
 from xdsl.rewriter import InsertPoint
 
 from ...dialects import graph, tile
+from ...dialects.control import nested_blocks
+from ...dialects.functions import defined_functions
 from ...dialects.tensor_ops import TensorOp
 from ...dialects.types import dtype_of, shape_of
 from ..context import weights_of
 from ..cost import MachineCosts
 from ..lower_convolution import lower_conv
 from ..lower_normalizers import lower_norm, lower_softmax
-from ..rewriting import erase_dead, function_blocks, name_result, replace_op
-from ..tile_builder import TileBuilder
+from ..rewriting import erase_dead, name_result, replace_op
+from ..tile_builder import ProgrammedMatrices, TileBuilder
 
 _DEFAULTS = MachineCosts()
 
@@ -58,10 +62,14 @@ class ConvertGraphToTile(ModulePass):
         return MachineCosts(**{f.name: getattr(self, f.name) for f in fields(MachineCosts)})
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
-        for block in function_blocks(op):
-            builder = TileBuilder(weights_of(ctx), InsertPoint.at_start(block), UNKNOWN_LOC)
-            _convert_block(builder, block, self.costs, self.min_array_use)
-            erase_dead(block)
+        for function in defined_functions(op):
+            main = function.body.block
+            programs = ProgrammedMatrices(main)
+            for block in nested_blocks(main):
+                point = InsertPoint.at_start(block)
+                builder = TileBuilder(weights_of(ctx), point, UNKNOWN_LOC, programs)
+                _convert_block(builder, block, self.costs, self.min_array_use)
+                erase_dead(block)
 
 
 def _convert_block(b: TileBuilder, block: Block, costs: MachineCosts, min_array_use: float) -> None:
@@ -74,8 +82,11 @@ def _convert_block(b: TileBuilder, block: Block, costs: MachineCosts, min_array_
     for op in list(block.ops):
         b.start(op)
         if isinstance(op, TensorOp) and op.name.startswith("graph."):
-            b.place(new := _same_kind(op))
+            b.place(new := _same_op(op, tile.OPS[op.KIND]))
             replace_op(op, list(new.results))
+        elif isinstance(op, (graph.IfOp, graph.LoopOp)):
+            b.place(control := _same_op(op, _CONTROL[type(op)]))
+            replace_op(op, list(control.results))
         elif type(op) in lower:
             value = lower[type(op)](op)
             if "value" in op.attributes:
@@ -83,8 +94,14 @@ def _convert_block(b: TileBuilder, block: Block, costs: MachineCosts, min_array_
             replace_op(op, [value])
 
 
-def _same_kind(op: TensorOp) -> TensorOp:
-    """The op of the tile level with the fields, attributes and body of ``op``."""
+_CONTROL: dict[type[Operation], type[Operation]] = {
+    graph.IfOp: tile.IfOp,
+    graph.LoopOp: tile.LoopOp,
+}
+
+
+def _same_op(op: Operation, kind: type[Operation]) -> Operation:
+    """The op of the tile level with the operands, fields, attributes and regions of ``op``."""
     regions = [op.detach_region(region) for region in list(op.regions)]
     for region in regions:
         last = region.block.last_op
@@ -92,7 +109,7 @@ def _same_kind(op: TensorOp) -> TensorOp:
         operands = list(last.operands)
         region.block.erase_op(last)
         region.block.add_op(tile.YieldOp.create(operands=operands))
-    return tile.OPS[op.KIND].create(
+    return kind.create(
         operands=list(op.operands),
         result_types=list(op.result_types),
         properties=dict(op.properties),

@@ -102,6 +102,7 @@ def onnx_node(op: OnnxOp) -> OnnxNode:
         inputs=tuple(op.inputs),
         outputs=tuple(_spec(result) for result in op.outputs),
         attrs=attrs,
+        bodies=tuple(op.regions),
     )
 
 

@@ -3,10 +3,12 @@
     place.program, place.route -> analog.program              tiles sorted by layer
     place.mvm    -> in each layer: drive, integrate, convert, accumulate
     place.stage  -> analog.vector or analog.host              place.move -> analog.move
+    place.if, place.loop -> analog.if, analog.loop            with streams of their own inside
 
-Streams (``layerN``, ``vector``, ``dma``, ``host``) keep the order of the slots; ``analog.sync`` is
+Streams (``layerN``, ``vector``, ``dma``, ``host``, ``control``) keep the order of the slots; ``analog.sync`` is
 written only where another stream must have finished first: bytes read after they were written,
-bytes written after others are done with them, and stacks with too many layers at work.
+bytes written after others are done with them, and stacks with too many layers at work. Control flow
+waits for everything before it, and everything behind waits for it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,13 +31,15 @@ from xdsl.passes import ModulePass
 from xdsl.rewriter import InsertPoint, Rewriter
 
 from ...dialects import analog, place
-from ...dialects.attributes import table_attr, table_of
+from ...dialects.attributes import segment_sizes, table_attr, table_of
 from ...dialects.functions import defined_functions
 from ...errors import IRError
 from ..placement.hazards import HazardTracker, Range
 from ..placement.issue import EventOrder, StackGuard
+from .check_placement import is_slot
 
 _DIGITAL = ("vector", "dma", "host")
+_CONTROL = "control"
 
 
 @dataclass(frozen=True)
@@ -66,22 +70,37 @@ class _Matrix:
 def _convert(block: Block, machine: place.MachineOp) -> None:
     routes = {op.crossbar: op.table for op in block.ops if isinstance(op, place.RouteOp)}
     programs = [op for op in block.ops if isinstance(op, place.ProgramOp)]
-    slots = [op for op in block.ops if isinstance(op, (place.MvmOp, place.StageOp, place.MoveOp))]
-    slots.sort(key=lambda op: op.slot.value.data)
     columns = machine.grid.get_values()[2]
     matrices: dict[SSAValue, _Matrix] = {
         op.result: _program(op, number, routes.get(op.result), columns)
         for number, op in enumerate(programs)
     }
-    issuer = _Issuer(machine, matrices)
-    for slot in slots:
-        issuer.slot(slot)
+    slots = _slots_of(block)
+    controllers = _issue(slots, machine, matrices)
     end = InsertPoint.before(block.last_op)  # type: ignore[arg-type]
-    Rewriter.insert_op(issuer.controllers(), end)
+    Rewriter.insert_op(controllers, end)
     dead: list[Operation] = [op for op in block.ops if isinstance(op, place.RouteOp)]
     for op in [*slots, *dead, *programs]:
         op.detach()
         op.erase()
+
+
+def _slots_of(block: Block) -> list[Operation]:
+    """The slots of a block in their order."""
+    slots = [op for op in block.ops if is_slot(op)]
+    return sorted(slots, key=lambda op: op.slot.value.data)  # type: ignore[attr-defined]
+
+
+def _issue(
+    slots: Sequence[Operation],
+    machine: place.MachineOp,
+    matrices: Mapping[SSAValue, _Matrix],
+) -> list[Operation]:
+    """The controllers that issue ``slots``; events count from 0."""
+    issuer = _Issuer(machine, matrices)
+    for slot in slots:
+        issuer.slot(slot)
+    return issuer.controllers()
 
 
 def _program(
@@ -119,12 +138,15 @@ class _Issuer:
     def __init__(self, machine: place.MachineOp, matrices: Mapping[SSAValue, _Matrix]) -> None:
         layers, rows, columns = machine.grid.get_values()
         active = machine.active.value.data if machine.active is not None else layers
-        self.units = [*(f"layer{i}" for i in range(layers)), *_DIGITAL]
+        self.machine = machine
+        self.units = [*(f"layer{i}" for i in range(layers)), *_DIGITAL, _CONTROL]
         self.streams: list[list[Operation]] = [[] for _ in self.units]
         self.order = EventOrder(len(self.units))
         self.guard = StackGuard(rows * columns, layers, active)
         self.hazards = HazardTracker()
         self.matrices = matrices
+        #: The event of the last control flow, which all that comes later waits for.
+        self._barrier: set[int] = set()
 
     def controllers(self) -> list[Operation]:
         """A controller for every stream that has instructions."""
@@ -136,14 +158,29 @@ class _Issuer:
             if ops
         ]
 
-    def slot(self, op: place.MvmOp | place.StageOp | place.MoveOp) -> None:
+    def slot(self, op: Operation) -> None:
         match op:
             case place.MvmOp():
                 self._product(op)
             case place.MoveOp():
                 self._digital(op, "dma", [op.source], [op.target])
-            case _:
+            case place.StageOp():
                 self._digital(op, op.unit.data, op.ins, op.outs)
+            case place.IfOp() | place.LoopOp():
+                self._control(op)
+
+    def _control(self, op: place.IfOp | place.LoopOp) -> None:
+        """Control flow with the controllers of its blocks; nothing runs beside it."""
+        everything = {self.order.last(stream) for stream in range(len(self.units))} - {-1}
+        cls = analog.IfOp if isinstance(op, place.IfOp) else analog.LoopOp
+        regions = [
+            Region(Block(_issue(_slots_of(block), self.machine, self.matrices)))
+            for block in op.blocks
+        ]
+        properties = {name: attr for name, attr in op.properties.items() if name != "slot"}
+        self._barrier = {self.order.events}
+        stream = self.units.index(_CONTROL)
+        self._issue(stream, everything, cls, list(op.operands), properties, op, regions)
 
     def _issue(
         self,
@@ -156,7 +193,8 @@ class _Issuer:
         regions: Sequence[Region] = (),
     ) -> None:
         """Append an instruction, after a sync where it must wait for other streams."""
-        needed = self.order.waits(stream, waits)
+        barrier = {event for event in self._barrier if event < self.order.events}
+        needed = self.order.waits(stream, waits | barrier)
         if needed:
             events = DenseArrayBase.from_list(i64, needed)
             self._append(stream, analog.SyncOp.create(properties={"events": events}), origin)
@@ -206,7 +244,7 @@ class _Issuer:
         cls = {"dma": analog.MoveOp, "vector": analog.VectorOp, "host": analog.HostOp}[unit]
         properties, regions = _node(op), []
         if isinstance(op, place.StageOp):
-            properties |= place.segment_sizes(len(reads), len(writes))
+            properties |= segment_sizes(len(reads), len(writes))
             regions = [op.detach_region(op.body)]
         stream = self.units.index(unit)
         self._issue(stream, waits, cls, [*reads, *writes], properties, op, regions)

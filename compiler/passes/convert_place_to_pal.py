@@ -40,6 +40,7 @@ from ...backends.pal.work import (
 from ...backends.targets import Device, MeshTarget, load_target
 from ...backends.targets.mesh_cost import task_latency_s, transfer_latency_s
 from ...dialects import pal, place, tile
+from ...dialects.attributes import segment_sizes
 from ...dialects.functions import defined_functions
 from ...dialects.types import dtype_of, tensor_type
 from ...errors import CapacityError, IRError, TargetError
@@ -233,7 +234,7 @@ class _Writer:
                 "device": StringAttr(device.name),
                 "format": StringAttr(device.format),
                 **self._slot_of(op),
-                **place.segment_sizes(len(ins), len(outs)),
+                **segment_sizes(len(ins), len(outs)),
             },
             regions=[Region(block)],
         )

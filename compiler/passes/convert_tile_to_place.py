@@ -25,7 +25,14 @@ from xdsl.passes import ModulePass
 
 from ...backends.targets import HOST_BYTES, MemcapTarget, MeshTarget, Target, load_target
 from ...dialects import graph, place, tile
-from ...dialects.attributes import WeightAttr, node_names, table_attr, table_of
+from ...dialects.attributes import (
+    WeightAttr,
+    node_names,
+    segment_sizes,
+    table_attr,
+    table_of,
+)
+from ...dialects.control import ControlOp
 from ...dialects.functions import defined_functions
 from ...errors import IRError
 from ..placement.bufferize import HOST, Buffer, Machine, Planner, Slot
@@ -60,7 +67,7 @@ def machine_op(target: Target) -> place.MachineOp:
             [grid.layers, grid.rows, grid.cols],
             [grid.array_rows, grid.array_cols],
             {"sram": target.sram.bytes, HOST: HOST_BYTES},
-            {"crossbar": "sram", "vector": "sram", "host": HOST},
+            {"crossbar": "sram", "vector": "sram", "control": "sram", "host": HOST},
             grid.active,
         )
     devices = target.devices
@@ -102,10 +109,10 @@ def _planner(target: Target) -> Planner:
         sram = target.sram.bytes
         reach = frozenset({HOST})
         machine = Machine(
-            unit_memory={"crossbar": "sram", "vector": "sram", "host": HOST},
+            unit_memory={"crossbar": "sram", "vector": "sram", "control": "sram", "host": HOST},
             memory_bytes={"sram": sram, HOST: HOST_BYTES},
             port_memory=HOST,
-            reach={"crossbar": reach, "vector": reach},
+            reach={"crossbar": reach, "vector": reach, "control": reach},
             constant_bytes={"sram": int(sram * CONSTANT_SHARE)},
         )
         return Planner(machine, _memcap_unit)
@@ -123,6 +130,8 @@ def _memcap_unit(op: Operation) -> str:
             return "crossbar"
         case tile.HostOp():
             return "host"
+        case ControlOp():
+            return "control"
         case _:
             return "vector"
 
@@ -166,8 +175,8 @@ def _convert(function: func.FuncOp, target: Target) -> None:
         writer.program(program, target)
     for buffer in planner.buffers:
         writer.buffer(buffer)
-    for index, slot in enumerate(planner.slots):
-        writer.slot(index, slot)
+    for slot in planner.slots:
+        writer.slot(slot)
     new.add_op(func.ReturnOp())
     _replace_body(function, new)
 
@@ -188,6 +197,7 @@ class _Writer:
         self.block = block
         self.values: dict[Buffer, SSAValue] = {}
         self.handles: dict[SSAValue, SSAValue] = {}
+        self.slots = 0
 
     def add(self, op: Operation) -> Operation:
         self.block.add_op(op)
@@ -233,10 +243,11 @@ class _Writer:
             op.attributes["value"] = name
         self.values[buffer] = self.add(op).results[0]
 
-    def slot(self, index: int, slot: Slot) -> None:
+    def slot(self, slot: Slot) -> None:
         reads = [self.values[b] for b in slot.reads]
         writes = [self.values[b] for b in slot.writes]
-        properties: dict[str, Attribute] = {"slot": IntegerAttr(index, 64)}
+        properties: dict[str, Attribute] = {"slot": IntegerAttr(self.slots, 64)}
+        self.slots += 1
         origin = slot.op if slot.op is not None else _producer(slot.reads[0].value)
         if origin is not None and (names := node_names(origin)):
             properties["node"] = StringAttr(" + ".join(names))
@@ -252,11 +263,36 @@ class _Writer:
                     properties=properties
                     | ({"unit": StringAttr(slot.unit)} if slot.unit != "crossbar" else {}),
                 )
+            case tile.IfOp() | tile.LoopOp():
+                op = self._control(slot, reads, writes, properties)
             case _:
                 op = self._stage(slot, reads, writes, properties)
         if origin is not None:
             op.location = origin.location
         self.add(op)
+
+    def _control(
+        self,
+        slot: Slot,
+        reads: list[SSAValue],
+        writes: list[SSAValue],
+        properties: dict[str, Attribute],
+    ) -> Operation:
+        around, regions = self.block, []
+        for slots in slot.blocks:
+            self.block = Block()
+            for inner in slots:
+                self.slot(inner)
+            regions.append(Region(self.block))
+        self.block = around
+        if isinstance(slot.op, tile.IfOp):
+            return place.IfOp.create(operands=reads, properties=properties, regions=regions)
+        assert isinstance(slot.op, tile.LoopOp)
+        given = (slot.op.trip is not None, slot.op.conditional is not None)
+        properties |= {"max_trips": slot.op.max_trips, **segment_sizes(1, *map(int, given))}
+        return place.LoopOp.create(
+            operands=[*writes, *reads], properties=properties, regions=regions
+        )
 
     @staticmethod
     def _stage(
@@ -275,7 +311,7 @@ class _Writer:
             properties={
                 "unit": StringAttr(slot.unit),
                 **properties,
-                **place.segment_sizes(len(reads), len(writes)),
+                **segment_sizes(len(reads), len(writes)),
             },
             regions=[Region(block)],
         )

@@ -2,15 +2,21 @@
 
 Each value gets a buffer in the memory of the unit that computes it; a unit that cannot reach that
 memory gets a move first. A view that only renames bytes becomes a range of its source.
+
+The slots of control flow hold the slots of their blocks. What a loop carries has one buffer for all
+iterations: it is filled before the loop and again at the end of each iteration. What a loop takes
+from around it lives until the loop ends.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
-from xdsl.ir import Operation, SSAValue
+from xdsl.ir import Block, Operation, SSAValue
 
 from ...dialects import graph, tile
+from ...dialects.control import IfOp, LoopOp, captured_values
 from ...dialects.place import BufferType
 from ...dialects.shapes import row_major
 from ...dialects.tensor_ops import TensorOp
@@ -31,8 +37,8 @@ class Buffer:
     offset: int = 0
     constant: graph.ConstantOp | None = None
     port: str | None = None
-    first: int = 0
-    last: int = 0
+    first: int = -1
+    last: int = -1
 
     @property
     def root(self) -> "Buffer":
@@ -48,12 +54,17 @@ class Buffer:
 
 @dataclass(slots=True, eq=False)
 class Slot:
-    """One slot: a move (``op`` None), a product or a stage of ``op`` on ``unit``."""
+    """One slot: a move (``op`` None), a product or a stage of ``op`` on ``unit``.
+
+    Control flow has the slots of each of its ``blocks``; a loop reads its trip count and condition,
+    where it has them, and writes its counter.
+    """
 
     unit: str
     op: Operation | None
     reads: list[Buffer]
     writes: list[Buffer]
+    blocks: list[list["Slot"]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +90,11 @@ class Planner:
         self.unit_of = unit_of
         self.slots: list[Slot] = []
         self.buffers: list[Buffer] = []
+        #: Slots so far, and the ends of loops: the time in which buffers live.
+        self._clock = 0
+        self._block = self.slots
+        #: For each block of control flow around, the homes that are only filled inside it.
+        self._scopes: list[list[tuple[SSAValue, str]]] = []
         self._homes: dict[SSAValue, dict[str, Buffer]] = {}
         self._constants: dict[SSAValue, graph.ConstantOp] = {}
         self._constant_bytes: dict[str, int] = dict.fromkeys(machine.memory_bytes, 0)
@@ -105,13 +121,18 @@ class Planner:
         self._allocate()
 
     def _is_computed_at_port(self, buffer: Buffer) -> bool:
-        """Whether a buffer can be an output as it is: whole, computed, and no port already."""
-        own = buffer.source is None and buffer.constant is None and buffer.port is None
-        return own and buffer.memory == self.machine.port_memory
+        """Whether a buffer can be an output as it is."""
+        return _is_plain(buffer) and buffer.memory == self.machine.port_memory
 
     def _plan_op(self, op: Operation) -> None:
         if isinstance(op, graph.ConstantOp):
             self._constants[op.results[0]] = op
+            return
+        if isinstance(op, IfOp):
+            self._plan_if(op)
+            return
+        if isinstance(op, LoopOp):
+            self._plan_loop(op)
             return
         unit = self.unit_of(op)
         memory = self.machine.unit_memory[unit]
@@ -121,29 +142,171 @@ class Planner:
             self._plan_alias(op, operands[0], offset, unit)
             return
         reads = [self._reachable(x, unit) for x in operands]
-        writes = [self._new(result, memory) for result in op.results]
+        whole = self._updated_in_place(op, reads[0]) if reads else None
+        if whole is not None:
+            writes = [self._alias(op.results[0], whole)]
+        else:
+            writes = [self._new(result, memory) for result in op.results]
         self._slot(unit, op, reads, writes)
+
+    @staticmethod
+    def _updated_in_place(op: Operation, data: Buffer) -> Buffer | None:
+        """The buffer of a carried tensor that ``op`` may update where it is."""
+        if not isinstance(op, TensorOp) or op.KIND != "update":
+            return None
+        value, block = op.operands[0], op.parent
+        carried = value.owner is block and isinstance(op.parent_op(), LoopOp)
+        return data if carried and value.has_one_use() and data.value is value else None
+
+    def _plan_if(self, op: IfOp) -> None:
+        unit = self.unit_of(op)
+        self._bring_in(op)
+        condition = self._reachable(op.condition, unit)
+        yields = [list(block.last_op.operands) for block in op.blocks]  # type: ignore[union-attr]
+        results = [
+            self._new(result, self._memory_of(y, unit))
+            for result, y in zip(op.results, yields[0], strict=True)
+        ]
+        slot = self._slot(unit, op, [condition], [])
+        for block, values in zip(op.blocks, yields, strict=True):
+            with self._inside(slot):
+                self._plan_ops(block)
+                for value, result in zip(values, results, strict=True):
+                    self._slot("dma", None, [self._home_near(value, result.memory)], [result])
+
+    def _plan_loop(self, op: LoopOp) -> None:
+        unit = self.unit_of(op)
+        self._bring_in(op)
+        block = op.body.block
+        yields = list(block.last_op.operands)  # type: ignore[union-attr]
+        reads = [] if op.trip is None else [self._reachable(op.trip, unit)]
+        carried = []
+        for k, (value, argument) in enumerate(zip(op.initial, block.args[1:], strict=True)):
+            decides = op.conditional is not None and k == 0
+            memory = self.machine.unit_memory[unit] if decides else self._memory_of(yields[k], unit)
+            carried.append(self._carry(value, argument, memory, op.parent))
+        if op.conditional is not None:
+            reads.append(carried[0])
+        counter = self._new(block.args[0], self.machine.unit_memory[unit])
+        start = self._clock
+        slot = self._slot(unit, op, reads, [counter])
+        with self._inside(slot):
+            self._plan_ops(block)
+            self._carry_on(yields, carried)
+        end = self._clock
+        self._clock += 1
+        for buffer in self.buffers:
+            if buffer.source is None and buffer.first < start <= buffer.last:
+                buffer.last = end  # read again by the next iteration
+        for buffer in (*carried, counter):
+            buffer.root.last = end
+        for result, buffer in zip(op.results, carried, strict=True):
+            self._homes[result] = {buffer.memory: buffer}
+            self._note(result, buffer.memory)
+
+    def _carry(
+        self, value: SSAValue, argument: SSAValue, memory: str, block: Block | None
+    ) -> Buffer:
+        """The buffer of a carried value, holding ``value``: its own where nobody else needs it.
+
+        That is where it is computed in the ``block`` of the loop, for the loop alone.
+        """
+        buffer = self._homes.get(value, {}).get(memory)
+        own = isinstance(value.owner, Operation) and value.owner.parent is block
+        if buffer is not None and own and value.has_one_use() and _is_plain(buffer):
+            buffer.value = argument
+            self._homes[argument] = {memory: buffer}
+            self._note(argument, memory)
+            return buffer
+        source = self._home_near(value, memory)
+        buffer = self._new(argument, memory)
+        self._slot("dma", None, [source], [buffer])
+        return buffer
+
+    def _carry_on(self, yields: Sequence[SSAValue], carried: Sequence[Buffer]) -> None:
+        """Move what an iteration yields to where the next one finds it."""
+        moves = []
+        for value, target in zip(yields, carried, strict=True):
+            source = self._home_near(value, target.memory)
+            if source.root is target.root and source.nbytes == target.nbytes:
+                continue  # handed on, or updated in place
+            if any(source.root is buffer.root for buffer in carried):
+                # Another carried value, which may be overwritten before it is read.
+                copy = self._new(value, source.memory)
+                self._slot("dma", None, [source], [copy])
+                source = copy
+            moves.append((source, target))
+        for source, target in moves:
+            self._slot("dma", None, [source], [target])
+
+    def _bring_in(self, op: Operation) -> None:
+        """Bring what control flow takes from around it to the units that use it, once."""
+        taken = [v for v in captured_values(op) if v in self._homes and v not in self._constants]
+        for value in taken:
+            users = [use.operation for use in value.uses]
+            for user in users:
+                if op.is_ancestor(user) and user is not op and _takes_a_slot(user):
+                    self._reachable(value, self.unit_of(user))
+
+    @contextmanager
+    def _inside(self, slot: Slot) -> Iterator[None]:
+        """Plan into a new block of ``slot``."""
+        before, self._block = self._block, []
+        slot.blocks.append(self._block)
+        self._scopes.append([])
+        yield
+        self._block = before
+        for value, memory in self._scopes.pop():
+            self._homes.get(value, {}).pop(memory, None)
+
+    def _plan_ops(self, block: Block) -> None:
+        for op in block.ops:
+            if op is not block.last_op:
+                self._plan_op(op)
+
+    def _memory_of(self, value: SSAValue, unit: str) -> str:
+        """The memory in which ``value`` will be made; that of ``unit`` where it is not computed."""
+        owner = value.owner
+        while isinstance(owner, Operation) and renamed_offset(owner) is not None:
+            owner = owner.operands[0].owner
+        if isinstance(owner, (IfOp, LoopOp, graph.ConstantOp)) or not isinstance(owner, Operation):
+            return self.machine.unit_memory[unit]
+        return self.machine.unit_memory[self.unit_of(owner)]
 
     def _plan_alias(self, op: Operation, x: SSAValue, offset: int, unit: str) -> None:
         if x in self._constants:
             self._reachable(x, unit)
-        homes = self._homes[x]
-        for memory, source in list(homes.items()):
-            alias = Buffer(op.results[0], memory, source=source, offset=offset)
-            self.buffers.append(alias)
-            self._homes.setdefault(op.results[0], {})[memory] = alias
+        for source in list(self._homes[x].values()):
+            self._alias(op.results[0], source, offset)
+
+    def _alias(self, value: SSAValue, source: Buffer, offset: int = 0) -> Buffer:
+        alias = Buffer(value, source.memory, source=source, offset=offset)
+        self.buffers.append(alias)
+        self._homes.setdefault(value, {})[source.memory] = alias
+        self._note(value, source.memory)
+        return alias
 
     def _new(self, value: SSAValue, memory: str, port: str | None = None) -> Buffer:
         buffer = Buffer(value, memory, port=port)
         self.buffers.append(buffer)
         self._homes.setdefault(value, {})[memory] = buffer
+        self._note(value, memory)
         return buffer
 
+    def _note(self, value: SSAValue, memory: str) -> None:
+        """Remember that the home is filled where we are; constants are filled from the start."""
+        if self._scopes and value not in self._constants:
+            self._scopes[-1].append((value, memory))
+
+    def _home_near(self, value: SSAValue, memory: str) -> Buffer:
+        """A buffer that holds ``value``, in ``memory`` if there is one."""
+        homes = self._homes.get(value, {})
+        if not homes:
+            return self._constant_in(value, memory)
+        return homes.get(memory) or next(iter(homes.values()))
+
     def _any_home(self, value: SSAValue) -> Buffer:
-        if value not in self._homes:
-            return self._constant_in(value, self.machine.port_memory)
-        homes = self._homes[value]
-        return homes.get(self.machine.port_memory) or next(iter(homes.values()))
+        return self._home_near(value, self.machine.port_memory)
 
     def _reachable(self, value: SSAValue, unit: str) -> Buffer:
         """The buffer through which ``unit`` reads ``value``, moved or loaded when needed."""
@@ -173,16 +336,20 @@ class Planner:
 
     def _slot(
         self, unit: str, op: Operation | None, reads: list[Buffer], writes: list[Buffer]
-    ) -> None:
-        now = len(self.slots)
+    ) -> Slot:
+        now = self._clock
+        self._clock += 1
         for buffer in writes:
-            buffer.root.first = buffer.root.last = now
-        for buffer in reads:
+            if buffer.root.first < 0:
+                buffer.root.first = now
+        for buffer in (*reads, *writes):
             buffer.root.last = max(buffer.root.last, now)
-        self.slots.append(Slot(unit, op, reads, writes))
+        slot = Slot(unit, op, reads, writes)
+        self._block.append(slot)
+        return slot
 
     def _allocate(self) -> None:
-        end = len(self.slots)
+        end = self._clock
         roots = [b for b in self.buffers if b.source is None]
         for buffer in roots:
             if buffer.constant is not None or buffer.port is not None:
@@ -233,6 +400,15 @@ class Planner:
             if offset >= 0:
                 buffer.offset = offset
         return left
+
+
+def _is_plain(buffer: Buffer) -> bool:
+    """Whether a buffer is whole, computed, and no port."""
+    return buffer.source is None and buffer.constant is None and buffer.port is None
+
+
+def _takes_a_slot(op: Operation) -> bool:
+    return isinstance(op, (TensorOp, tile.MvmOp)) and renamed_offset(op) is None
 
 
 def renamed_offset(op: Operation) -> int | None:

@@ -17,12 +17,17 @@ class EventOrder:
         # Latest event of each stream known to be over; events between two waits share one array.
         self._known = [np.full(streams, -1, np.int64) for _ in range(streams)]
         self._stream: list[int] = []
+        self._last = [-1] * streams
         self._clocks: list[np.ndarray] = []
 
     @property
     def events(self) -> int:
         """Events issued so far; the number of the next one."""
         return len(self._stream)
+
+    def last(self, stream: int) -> int:
+        """The latest event of ``stream``; -1 where it has none."""
+        return self._last[stream]
 
     def waits(self, stream: int, events: Iterable[int]) -> list[int]:
         """Those of ``events`` that ``stream`` must wait for by name; the rest is implied."""
@@ -43,7 +48,8 @@ class EventOrder:
         """The event of the next instruction of ``stream``."""
         self._stream.append(stream)
         self._clocks.append(self._known[stream])
-        return len(self._stream) - 1
+        self._last[stream] = len(self._stream) - 1
+        return self._last[stream]
 
 
 class StackGuard:

@@ -17,9 +17,10 @@ from ...errors import ProgramError
 from .executor import Executor
 from .host import run_host
 from .interleave import Chooser, interleave
+from .loop import ControlFlow
 from .memory import Completed, ProgramMemory
 from .products import Products
-from .vector import run_kernel
+from .vector import run_kernel_into
 
 Mode = Literal["exact", "quantized", "noisy"]
 
@@ -53,38 +54,60 @@ class MemcapExecutor(Executor):
         self.program = decode_program(program) if isinstance(program, Program) else program
         self.mode, self.seed = mode, seed
         self.runs = 0
-        self._order = interleave(self.program.streams, choose)
+        self._orders = [interleave(streams, choose) for streams in self.program.blocks]
         self._products = Products(self.program, mode, seed)
         self._memory = ProgramMemory(self.program)
         self._views = self._memory.views
-        self._parts = _accumulations(self._order)
-        self._events = self.program.events
+        self._parts = [_accumulations(order) for order in self._orders]
+        events = self.program.events
+        self._first_event = np.cumsum([0, *events[:-1]]).tolist()
+        self._events = sum(events)
+        self._run = 0  # of all blocks together
+        self._control = ControlFlow(self.program.controls, self._views)
 
     @property
     def mean_squares(self) -> dict[int, float]:
         """By matrix, the mean square of the inputs over their full scale, of all runs so far."""
         return self._products.mean_squares
 
+    @property
+    def block_runs(self) -> dict[int, float]:
+        """How often each block ran for each time its control operation did."""
+        return self._control.mean_runs
+
     def _execute(self, completed: Completed | None) -> None:
-        pending = dict(self._parts.counts)
+        self._run_block(0, completed)
+        self.runs += 1
+
+    def _run_block(self, block: int, completed: Completed | None) -> None:
+        parts = self._parts[block]
+        pending = dict(parts.counts)
         products: dict[str, _Product] = {}
-        for unit, i in self._order:
-            self._step(unit, i, products)
+        # Read noise is drawn by what drives: each run of a block has numbers of its own.
+        first = self._run * self._events + self._first_event[block]
+        self._run += 1
+        for unit, i in self._orders[block]:
+            if i.opcode is Opcode.CONTROL:
+                for inner in self._control.blocks(i.index):
+                    self._run_block(inner, completed)
+                continue
+            self._step(unit, i, products, first)
             if completed is None:
                 continue
             if i.opcode is Opcode.ACCUMULATE:
-                whole = self._parts.product[i.event]
+                whole = parts.product[i.event]
                 pending[whole] -= 1
                 if pending[whole]:
                     continue
             completed(i.outs)
-        self.runs += 1
 
-    def _step(self, unit: str, i: Instruction, products: dict[str, _Product]) -> None:
+    def _step(
+        self, unit: str, i: Instruction, products: dict[str, _Product], first: int
+    ) -> None:
         match i.opcode:
             case Opcode.DRIVE:
                 x = self._views[i.ins[0]].copy()
-                products[unit] = _Product(x, self.runs * self._events + i.event)
+                products[unit] = _Product(x, first + i.event)
                 self._products.count(i.index, i.tiles, x)
             case Opcode.CONVERT:
                 product = products[unit]
@@ -117,7 +140,7 @@ class MemcapExecutor(Executor):
             raise ProgramError(f"a {kernel.kind} kernel has one result", where=self.program.node(i))
         out = self._views[i.outs[0]]
         try:
-            out[...] = run_kernel(kernel, [self._views[b] for b in i.ins], out.shape, out.dtype)
+            run_kernel_into(kernel, [self._views[b] for b in i.ins], out)
         except ProgramError as error:
             raise ProgramError(error.message, where=self.program.node(i)) from error
 

@@ -14,7 +14,7 @@ from ...dialects.kernel import Kernel
 from ...errors import ProgramError
 from .kernels.contract import contract
 from .kernels.cumulate import cumulate
-from .kernels.indexing import gather, scatter
+from .kernels.indexing import gather, scatter, update, update_row
 from .kernels.map_body import map_body
 from .kernels.movement import concat, pad, view
 from .kernels.reduce import reduce
@@ -31,6 +31,7 @@ RUNNERS: dict[str, Runner] = {
     "concat": concat,
     "gather": gather,
     "scatter": scatter,
+    "update": update,
     "resample": resample,
     "window": window,
     "contract": contract,
@@ -63,3 +64,20 @@ def run_kernel(
             f"a {kernel.kind} kernel must fit its operands: ({operands}) -> {dtype}{list(shape)}: "
             f"{error or type(error).__name__}"
         ) from error
+
+
+def _is_same(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether two row-major arrays are the same bytes."""
+    where = a.__array_interface__["data"][0], a.shape, a.dtype
+    return where == (b.__array_interface__["data"][0], b.shape, b.dtype)
+
+
+def run_kernel_into(kernel: Kernel, inputs: Sequence[np.ndarray], out: np.ndarray) -> None:
+    """Write the result of ``kernel`` to ``out``; an ``update`` of ``out`` itself touches one row.
+
+    Raises ProgramError as :func:`run_kernel` does.
+    """
+    if kernel.kind == "update" and len(inputs) == 3 and _is_same(inputs[0], out):
+        update_row(out, *inputs[1:])
+    else:
+        out[...] = run_kernel(kernel, inputs, out.shape, out.dtype)

@@ -12,6 +12,7 @@ from xdsl.ir import Block, Operation, SSAValue
 
 from ...dialects import graph, place, tile
 from ...dialects.attributes import WeightAttr, table_of
+from ...dialects.control import IfOp, LoopOp, captured_values
 from ...dialects.types import dtype_of, shape_of
 from ...errors import InputError, IRError
 from .graph_ops import linear, run_graph_op
@@ -46,19 +47,60 @@ def run_block(
     observe: Observer | None = None,
 ) -> list[np.ndarray]:
     """The operands of the terminator of a block of ``graph`` and ``tile`` ops."""
-    values: dict[SSAValue, np.ndarray] = dict(zip(block.args, inputs, strict=True))
-    dying = _last_uses(block)
-    for op in block.ops:
-        operands = [values[x] for x in op.operands]
-        if isinstance(op, (func.ReturnOp, place.YieldOp)):
-            return operands
-        results = _run(op, operands, weights)
-        if observe is not None:
-            observe(op, operands, results)
-        values.update(zip(op.results, results, strict=True))
-        for value in dying.get(op, ()):
-            del values[value]
-    raise IRError("a block must end by returning its values")
+    return _Run(weights, observe).block(block, inputs, {})
+
+
+class _Run:
+    """Runs blocks; those of control flow see the values around them."""
+
+    def __init__(self, weights: Mapping[str, np.ndarray], observe: Observer | None) -> None:
+        self.weights = weights
+        self.observe = observe
+
+    def block(
+        self, block: Block, inputs: Sequence[np.ndarray], outer: Mapping[SSAValue, np.ndarray]
+    ) -> list[np.ndarray]:
+        values: dict[SSAValue, np.ndarray] = dict(outer)
+        values.update(zip(block.args, inputs, strict=True))
+        dying = _last_uses(block)
+        for op in block.ops:
+            operands = [values[x] for x in op.operands]
+            if isinstance(op, _TERMINATORS):
+                return operands
+            results = self._op(op, operands, values)
+            if self.observe is not None:
+                self.observe(op, operands, results)
+            values.update(zip(op.results, results, strict=True))
+            for value in dying.get(op, ()):
+                values.pop(value, None)
+        raise IRError("a block must end by returning its values")
+
+    def _op(
+        self, op: Operation, operands: list[np.ndarray], values: Mapping[SSAValue, np.ndarray]
+    ) -> list[np.ndarray]:
+        match op:
+            case IfOp():
+                body = op.then_body if bool(operands[0]) else op.else_body
+                return self.block(body.block, [], values)
+            case LoopOp():
+                return self._loop(op, operands, values)
+        return _run(op, operands, self.weights)
+
+    def _loop(
+        self, op: LoopOp, operands: list[np.ndarray], values: Mapping[SSAValue, np.ndarray]
+    ) -> list[np.ndarray]:
+        carried = operands[: len(op.initial)]
+        trips = op.max_trips.value.data
+        if op.trip is not None:
+            trips = min(trips, int(operands[-1]))
+        number = 0
+        while number < trips and (op.conditional is None or bool(carried[0])):
+            carried = self.block(op.body.block, [np.array(number, np.int64), *carried], values)
+            number += 1
+        return carried
+
+
+_TERMINATORS = (func.ReturnOp, graph.YieldOp, tile.YieldOp, place.YieldOp)
 
 
 def _run(
@@ -92,7 +134,8 @@ def _last_uses(block: Block) -> dict[Operation, list[SSAValue]]:
     seen: set[SSAValue] = set()
     dying: dict[Operation, list[SSAValue]] = {}
     for op in reversed(list(block.ops)):
-        ended = [x for x in dict.fromkeys((*op.operands, *op.results)) if x not in seen]
+        used = (*op.operands, *captured_values(op), *op.results)
+        ended = [x for x in dict.fromkeys(used) if x not in seen]
         seen.update(ended)
         if ended:
             dying[op] = ended

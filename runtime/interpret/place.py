@@ -8,11 +8,13 @@ from math import prod
 
 import numpy as np
 from xdsl.dialects.builtin import ModuleOp, StringAttr
-from xdsl.ir import Operation, SSAValue
+from xdsl.ir import Block, Operation, SSAValue
 
 from ...dialects import place
 from ...dialects.attributes import table_of
+from ...dialects.functions import defined_functions
 from ...dialects.types import dtype_of, shape_of
+from ..execute.loop import Loop
 from .graph_ops import linear
 from .interpret import run_block
 
@@ -39,10 +41,9 @@ def interpret_placed(
         for op in module.walk()
         if isinstance(op, place.ProgramOp)
     }
-    for op in module.walk():
-        for buffer in _run_slot(op, memory, matrices, weights):
-            if observe is not None:
-                memory.report(buffer, observe)
+    slots = _Slots(memory, matrices, weights, observe)
+    for function in defined_functions(module):
+        slots.run(function.body.block)
     return {name: memory.view(buffer).copy() for name, buffer in outputs.items()}
 
 
@@ -60,29 +61,54 @@ def _fill(
         memory.view(op.result)[...] = inputs[op.port.data.removeprefix("input:")]
 
 
-def _run_slot(
-    op: Operation,
-    memory: "_Memory",
-    matrices: Mapping[SSAValue, np.ndarray],
-    weights: Mapping[str, np.ndarray],
-) -> list[SSAValue]:
-    """Run one slot; returns the buffers it wrote."""
-    match op:
-        case place.MvmOp():
-            x = memory.view(op.x)
-            matrix = matrices[op.crossbar]
-            memory.view(op.y)[...] = linear(x, matrix[0] if x.ndim == 2 else matrix)
-            return [op.y]
-        case place.MoveOp():
-            memory.view(op.target)[...] = memory.view(op.source)
-            return [op.target]
-        case place.StageOp():
-            block = op.body.block
-            results = run_block(block, [memory.view(b).copy() for b in op.ins], weights)
-            for buffer, result in zip(op.outs, results, strict=True):
-                memory.view(buffer)[...] = result
-            return list(op.outs)
-    return []
+class _Slots:
+    """Runs the slots of a block in order."""
+
+    def __init__(
+        self,
+        memory: "_Memory",
+        matrices: Mapping[SSAValue, np.ndarray],
+        weights: Mapping[str, np.ndarray],
+        observe: ValueObserver | None,
+    ) -> None:
+        self.memory = memory
+        self.matrices = matrices
+        self.weights = weights
+        self.observe = observe
+
+    def run(self, block: Block) -> None:
+        for op in block.ops:
+            for buffer in self._slot(op):
+                if self.observe is not None:
+                    self.memory.report(buffer, self.observe)
+
+    def _slot(self, op: Operation) -> list[SSAValue]:
+        """Run one slot; returns the buffers it wrote itself."""
+        view = self.memory.view
+        match op:
+            case place.MvmOp():
+                x, matrix = view(op.x), self.matrices[op.crossbar]
+                view(op.y)[...] = linear(x, matrix[0] if x.ndim == 2 else matrix)
+                return [op.y]
+            case place.MoveOp():
+                view(op.target)[...] = view(op.source)
+                return [op.target]
+            case place.StageOp():
+                block = op.body.block
+                results = run_block(block, [view(b).copy() for b in op.ins], self.weights)
+                for buffer, result in zip(op.outs, results, strict=True):
+                    view(buffer)[...] = result
+                return list(op.outs)
+            case place.IfOp():
+                self.run(op.blocks[0 if bool(view(op.condition)) else 1])
+            case place.LoopOp():
+                loop = Loop(op.max_trips.value.data, *map(self._scalar, (op.trip, op.condition)))
+                for _ in loop.iterations(view(op.index)):
+                    self.run(op.body.block)
+        return []
+
+    def _scalar(self, buffer: SSAValue | None) -> np.ndarray | None:
+        return None if buffer is None else self.memory.view(buffer)
 
 
 class _Memory:

@@ -6,13 +6,13 @@ Tiles that share an array are read one after another.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 import numpy as np
 
 from ...backends.memcap.decode import Matrix, MemcapProgram
-from ...backends.memcap.isa import Instruction, Opcode
+from ...backends.memcap.isa import Instruction, Opcode, Stream
 from ...backends.tables import BufferEntry
 from ...backends.targets import MemcapTarget
 from ...backends.targets.memcap_cost import (
@@ -33,8 +33,8 @@ from ...backends.targets.memcap_cost import (
 from ...dialects.kernel import Kernel
 from ...dialects.work import Work, host_key, kernel_work
 from ..energy import add_parts
-from ..events import Task, Timeline, run
-from .timed_program import TimedProgram
+from ..events import Task, run
+from .timed_program import TimedProgram, run_inside
 
 #: Mean square of the normalised input where no run has measured it (uniform values: 1/3).
 ASSUMED_MEAN_SQUARE = 1.0 / 3.0
@@ -56,55 +56,69 @@ def time_program(
     program: MemcapProgram,
     mean_square: Mapping[int, float] | None = None,
     host_macs: Mapping[str, int] | None = None,
+    block_runs: Mapping[int, float] | None = None,
 ) -> TimedProgram:
     """Time one inference of ``program``.
 
     ``mean_square`` holds the measured mean square of the normalised inputs by matrix number;
-    ``host_macs`` the multiply-accumulates of kernels that run on the host, by ``host_key``.
+    ``host_macs`` the multiply-accumulates of kernels that run on the host, by ``host_key``;
+    ``block_runs`` how often a block ran each time its control operation did, where it was measured.
     """
     costs = _Costs(program, mean_square or {}, host_macs or {})
+    timed: dict[int, TimedProgram] = {}
+    for block in reversed(range(len(program.blocks))):  # those inside come after
+        timed[block] = _time_block(costs, program.blocks[block], timed, block_runs or {})
+    whole = timed[0]
+    whole.parts_j["leakage"] = leakage_j(program.target, whole.timeline.makespan_s)
+    return whole
+
+
+def _time_block(
+    costs: "_Costs",
+    streams: Sequence[Stream],
+    timed: Mapping[int, TimedProgram],
+    block_runs: Mapping[int, float],
+) -> TimedProgram:
+    """One run of a block, without leakage; ``timed`` has the blocks that it runs."""
     tasks: list[Task] = []
     of_event: dict[int, int] = {}
     waiting: list[tuple[int, tuple[int, ...]]] = []
     parts: dict[str, float] = {}
     work, array_macs = Work(), 0
-    nodes: list[str | None] = []
-    for stream in program.streams:
+    seconds: dict[str, float] = {}
+    program = costs.program
+    for stream in streams:
         pending: list[int] = []
         for instruction in stream.instructions:
             if instruction.opcode is Opcode.SYNC:
                 pending += instruction.events
             elif instruction.opcode is not Opcode.HALT:
-                cost = costs.of(instruction)
                 of_event[instruction.event] = len(tasks)
                 waiting.append((len(tasks), tuple(pending)))
+                pending = []
+                if instruction.opcode is Opcode.CONTROL:
+                    control = program.controls[instruction.index]
+                    inner = run_inside(control, timed, block_runs)
+                    tasks.append(Task(stream.unit, inner.duration_s, inside_s=inner.busy_s))
+                    parts = add_parts(parts, inner.parts_j)
+                    seconds = add_parts(seconds, inner.node_s)
+                    work += inner.work
+                    array_macs += inner.array_macs
+                    continue
+                cost = costs.of(instruction)
                 tasks.append(Task(stream.unit, cost.duration_s, (), cost.resources))
-                nodes.append(program.node(instruction))
+                node = program.node(instruction) or "(transfer)"
+                seconds[node] = seconds.get(node, 0.0) + cost.duration_s
                 parts = add_parts(parts, cost.parts_j)
                 done = costs.work_of(instruction)
                 work += done
                 array_macs += done.macs if instruction.opcode is Opcode.CONVERT else 0
-                pending = []
     for task, events in waiting:
         if events:
-            waits = tuple(of_event[e] for e in events)
-            old = tasks[task]
-            tasks[task] = Task(old.stream, old.duration_s, waits, old.resources)
-    timeline = run(tasks)
-    issued = sum(len(stream.instructions) for stream in program.streams)
-    parts["controller"] = controller_energy_j(program.target, issued)
-    parts["leakage"] = leakage_j(program.target, timeline.makespan_s)
-    return TimedProgram(timeline, parts, work, array_macs, _by_node(timeline, nodes))
-
-
-def _by_node(timeline: Timeline, nodes: Sequence[str | None]) -> dict[str, float]:
-    """Busy seconds by ONNX node."""
-    seconds: dict[str, float] = {}
-    busy = timeline.finish_s - timeline.start_s
-    for node, duration in zip(nodes, busy.tolist(), strict=True):
-        name = node or "(transfer)"
-        seconds[name] = seconds.get(name, 0.0) + duration
-    return seconds
+            tasks[task] = replace(tasks[task], waits=tuple(of_event[e] for e in events))
+    issued = sum(len(stream.instructions) for stream in streams)
+    parts = add_parts(parts, {"controller": controller_energy_j(program.target, issued)})
+    return TimedProgram(run(tasks), parts, work, array_macs, seconds)
 
 
 class _Costs:
@@ -223,9 +237,7 @@ class _Costs:
         }
         busy_s = vector_latency_s(self.target, counts)
         energy = {"vector": vector_energy_j(self.target, counts)}
-        return self._traffic(
-            ins, outs, busy_s, energy, touched=_touched(self._kernel(i), ins, outs)
-        )
+        return self._traffic(ins, outs, busy_s, energy, _touched(self._kernel(i), ins, outs))
 
     def _host(self, i: Instruction) -> Cost:
         work = self.work_of(i)
@@ -240,9 +252,12 @@ class _Costs:
         energy: Mapping[str, float],
         touched: Sequence[int] | None = None,
     ) -> Cost:
-        """``busy_s`` of work overlapped with reading ``ins`` and writing ``outs``."""
-        read = touched if touched is not None else [b.nbytes for b in ins]
-        sizes = [*zip(ins, read, strict=True), *((b, b.nbytes) for b in outs)]
+        """``busy_s`` of work overlapped with reading ``ins`` and writing ``outs``.
+
+        ``touched`` are the bytes of each, where they are not all of them.
+        """
+        buffers = [*ins, *outs]
+        sizes = list(zip(buffers, touched or [b.nbytes for b in buffers], strict=True))
         near = sum(n for b, n in sizes if b.memory != "host")
         far = sum(n for b, n in sizes if b.memory == "host")
         far_s = far / (self.target.host.link_gb_s * 1e9)
@@ -260,11 +275,17 @@ class _Costs:
 
 
 def _touched(kernel: Kernel, ins: Sequence[BufferEntry], outs: Sequence[BufferEntry]) -> list[int]:
-    """Bytes that a kernel reads of each operand: a gather or a view only what it takes."""
-    read = [b.nbytes for b in ins]
+    """Bytes of each operand and result that a kernel reads or writes.
+
+    A gather or a view reads only what it takes, an update in place writes only the row.
+    """
+    sizes = [b.nbytes for b in (*ins, *outs)]
     if kernel.kind in ("gather", "view"):
-        read[0] = min(read[0], outs[0].nbytes)
-    return read
+        sizes[0] = min(sizes[0], outs[0].nbytes)
+    in_place = (ins[0].memory, ins[0].offset) == (outs[0].memory, outs[0].offset) if ins else False
+    if kernel.kind == "update" and in_place:
+        sizes[0], sizes[-1] = 0, ins[2].nbytes
+    return sizes
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,11 @@
-"""What timing a program yields, whichever machine it is for."""
+"""What timing a program yields, whichever machine it is for, and what its control flow adds up to."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ...backends.control import Control
 from ...dialects.work import Work
+from ..energy import add_parts
 from ..events import Timeline
 
 
@@ -18,3 +21,39 @@ class TimedProgram:
     work: Work
     array_macs: int
     node_s: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class InnerRuns:
+    """What a control operation takes in all: the runs of its blocks, one after another."""
+
+    duration_s: float
+    busy_s: dict[str, float]
+    parts_j: dict[str, float]
+    work: Work
+    array_macs: int
+    node_s: dict[str, float]
+
+
+def run_inside(
+    control: Control, timed: Mapping[int, TimedProgram], block_runs: Mapping[int, float]
+) -> InnerRuns:
+    """The blocks of ``control`` as often as they ran (``block_runs``), or as is assumed."""
+    duration_s, array_macs = 0.0, 0.0
+    busy_s: dict[str, float] = {}
+    parts_j: dict[str, float] = {}
+    node_s: dict[str, float] = {}
+    work = Work()
+    for block, assumed in zip(control.blocks, control.assumed_runs, strict=True):
+        runs, once = block_runs.get(block, assumed), timed[block]
+        duration_s += runs * once.timeline.makespan_s
+        busy_s = add_parts(busy_s, _times(runs, once.timeline.busy_s()))
+        parts_j = add_parts(parts_j, _times(runs, once.parts_j))
+        node_s = add_parts(node_s, _times(runs, once.node_s))
+        work += once.work.times(runs)
+        array_macs += runs * once.array_macs
+    return InnerRuns(duration_s, busy_s, parts_j, work, round(array_macs), node_s)
+
+
+def _times(runs: float, amounts: Mapping[str, float]) -> dict[str, float]:
+    return {name: runs * amount for name, amount in amounts.items()}

@@ -1,4 +1,4 @@
-"""``gather`` and ``scatter``: reads and writes at computed positions.
+"""``gather``, ``scatter`` and ``update``: reads and writes at computed positions.
 
 Indices are data, so every one of them is checked; a negative index counts from the end.
 """
@@ -73,6 +73,27 @@ def scatter(
     addends = updates.reshape(-1).astype(total.dtype, copy=False)
     _REDUCTIONS[reduction].at(total.reshape(-1), flat.reshape(-1), addends)
     return total.astype(dtype, copy=False)
+
+
+def update(
+    attrs: Mapping[str, Any], inputs: Sequence[np.ndarray], shape: tuple[int, ...], dtype: np.dtype
+) -> np.ndarray:
+    """``data`` with its row ``index`` replaced by ``part``.
+
+    Raises ProgramError for an index outside ``data`` or shapes that do not fit.
+    """
+    data, index, part = inputs
+    _must_be("the updated tensor", shape, data.shape)
+    out = data.astype(dtype, order="C")
+    update_row(out, index, part)
+    return out
+
+
+def update_row(data: np.ndarray, index: np.ndarray, part: np.ndarray) -> None:
+    """Replace row ``index`` of ``data`` in place. Raises ProgramError as :func:`update` does."""
+    _must_be("the index of an update", index.shape, ())
+    _must_be("the row of an update", part.shape, data.shape[1:])
+    data[_positions(index, len(data))] = part
 
 
 def _must_be(what: str, came: tuple[int, ...], expected: tuple[int, ...]) -> None:
