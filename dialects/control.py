@@ -268,22 +268,22 @@ def repetitions(op: Operation) -> int:
 
 def captured_values(op: Operation) -> list[SSAValue]:
     """What the regions of a control operation use from around them, each once, in order."""
+    return list(dict.fromkeys(v for block in control_blocks(op) for v in taken_from_outside(block)))
+
+
+def taken_from_outside(block: Block) -> list[SSAValue]:
+    """The values that ``block``, or a block within it, uses and does not define."""
+    inside: set[SSAValue] = set(block.args)
     found: dict[SSAValue, None] = {}
-    for block in control_blocks(op):
-        for inner in block.walk():
-            for value in inner.operands:
-                if not _is_inside(value, op):
-                    found[value] = None
+    for op in block.walk():  # definitions come before their uses
+        for value in op.operands:
+            if value not in inside:
+                found[value] = None
+        inside.update(op.results)
+        for region in op.regions:
+            for inner in region.blocks:
+                inside.update(inner.args)
     return list(found)
-
-
-def _is_inside(value: SSAValue, op: Operation) -> bool:
-    owner = value.owner
-    parent = owner.parent_op() if isinstance(owner, Block) else owner
-    while parent is not None and parent is not op:
-        parent = parent.parent_op()
-    # An operation does not lie inside itself, but the arguments of its blocks do.
-    return parent is op and owner is not op
 
 
 def _show(types: Sequence[Attribute]) -> str:

@@ -10,11 +10,15 @@
          | `pal.weight` weight `in` memory `at` offset `format` format `:` buffer
          | `pal.task` device `format` format when `(` buffers `)` `->` `(` buffers `)` region
          | `pal.transfer` buffer `->` buffer `bytes` n when
+       | `pal.if` buffer when region region                slots of one of two regions
+       | `pal.loop` `index` buffer ... when region
     when ::= `slot` n (`after` `[` slots `]`)? `start` ps `finish` ps
 
 Machine and buffers are those of ``place``; each memory belongs to one device. Slots are numbered
 in program order; ``after`` names those that must have finished first, because bytes are shared, and
-times are integers of picoseconds since the start of the inference. A task's region sees only the
+times are integers of picoseconds since the start of the inference. Control flow is a slot for which
+all earlier ones have finished and which all later ones wait for; the slots in its regions are numbered
+and timed anew, from the start of the region. A task's region sees only the
 buffers it reads. In ``quantized`` execution ``pal`` ops say themselves what is rounded; a ``tile``
 op's floating-point operands and results are rounded to the task's format, or to pal16, the wide
 companion, where that is a PAL format. A sample:
@@ -56,7 +60,7 @@ from xdsl.irdl import (
 )
 from xdsl.parser import Parser
 from xdsl.printer import Printer
-from xdsl.traits import IsolatedFromAbove
+from xdsl.traits import IsolatedFromAbove, NoTerminator
 from xdsl.utils.exceptions import VerifyException
 
 from .attributes import WeightAttr
@@ -72,7 +76,18 @@ from .pal_numbers import (
     packed_type,
     product_shape,
 )
-from .place import BufferCopy, BufferType, MachineOp, RegionSlot, YieldOp, root_of
+from .place import (
+    IF_FORMAT,
+    LOOP_FORMAT,
+    BufferCopy,
+    BufferType,
+    IfSlot,
+    LoopSlot,
+    MachineOp,
+    RegionSlot,
+    YieldOp,
+    root_of,
+)
 from .tile import OPS as TILE_OPS
 
 __all__ = [
@@ -81,10 +96,13 @@ __all__ = [
     "BlocksAttr",
     "DecodeOp",
     "EncodeOp",
+    "IfOp",
+    "LoopOp",
     "MatmulOp",
     "NumType",
     "Pal",
     "TaskOp",
+    "TimedSlot",
     "TransferOp",
     "WeightOp",
     "block_axis",
@@ -262,6 +280,41 @@ class TransferOp(BufferCopy, TimedSlot):
             )
 
 
+class _HoldsSlots(TimedSlot):
+    def verify_(self) -> None:
+        self.verify_when()
+        super().verify_()
+        for region in self.regions:
+            for op in region.block.ops:
+                if not isinstance(op, TimedSlot):
+                    raise VerifyException(f"{self.name} holds slots only, not {op.name}")
+
+
+_WHEN_FORMAT = (
+    "`slot` $slot (`after` $after^)? `start` $start_ps `finish` $finish_ps (`node` $node^)? "
+)
+
+
+@irdl_op_definition
+class IfOp(_HoldsSlots, IfSlot):
+    """Runs the slots of one of two regions."""
+
+    name = "pal.if"
+    traits = traits_def(NoTerminator())
+    assembly_format = (
+        IF_FORMAT + _WHEN_FORMAT + "`:` type($condition) $then_body $else_body attr-dict"
+    )
+
+
+@irdl_op_definition
+class LoopOp(_HoldsSlots, LoopSlot):
+    """Runs the slots of its region again and again."""
+
+    name = "pal.loop"
+    traits = traits_def(NoTerminator())
+    assembly_format = LOOP_FORMAT + _WHEN_FORMAT + "$body attr-dict"
+
+
 def _verify_format(op: Operation, format: str) -> None:
     if format not in TASK_FORMATS:
         raise VerifyException(
@@ -287,6 +340,6 @@ def _unit_memory(op: Operation, device: str) -> str:
 
 Pal = Dialect(
     "pal",
-    [EncodeOp, DecodeOp, MatmulOp, WeightOp, TaskOp, TransferOp],
+    [EncodeOp, DecodeOp, MatmulOp, WeightOp, TaskOp, TransferOp, IfOp, LoopOp],
     [NumType, BlocksAttr],
 )

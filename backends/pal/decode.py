@@ -12,6 +12,7 @@ import numpy as np
 
 from ...dialects.kernel import Kernel
 from ...errors import ProgramError
+from ..control import block_count, check_nesting, decode_controls
 from ..decoded import decode_ports
 from ..kernel_codec import decode_kernels
 from ..program import Program
@@ -32,6 +33,7 @@ from .tasks import (
     OPCODES,
     RECORDS,
     WORK_FIELDS,
+    Flow,
     MeshProgram,
     Step,
     Task,
@@ -57,10 +59,13 @@ def decode_program(program: Program) -> MeshProgram:
         weights=reader.weights,
         tasks=reader.tasks(),
         transfers=reader.transfers(),
+        flows=reader.flows(),
+        controls=reader.controls,
         inputs=decode_ports(program, "inputs", reader.buffers),
         outputs=decode_ports(program, "outputs", reader.buffers),
     )
-    _check_order(decoded)
+    for slots in decoded.blocks:
+        _check_order(slots)
     return decoded
 
 
@@ -73,6 +78,7 @@ class _Reader:
         self.names = decode_names(self.tensors)
         self.buffers = decode_buffers(self.tensors, self.names)
         self.kernels = decode_kernels(self.tensors)
+        self.controls = decode_controls(self.tensors, self.buffers)
         self.rows = {
             name: section(self.tensors, name, np.int64, (None, len(record.names or ()))).tolist()
             for name, record in RECORDS.items()
@@ -92,6 +98,25 @@ class _Reader:
 
     def transfers(self) -> list[Transfer]:
         return [self._transfer(i, row) for i, row in enumerate(self.rows["transfers.table"])]
+
+    def flows(self) -> list[Flow]:
+        found = []
+        for number, row in enumerate(self.rows["flow.table"]):
+            block, slot, control, start, finish, node, first_wait, waits = row
+            where = f"control flow {number}"
+            self._check_block(block, where)
+            _check_times(start, finish, where)
+            if not 0 <= control < len(self.controls):
+                raise ProgramError(f"{where} has the unknown control {control}")
+            after = tuple(self._flat("waits", first_wait, waits, where))
+            name = name_at(self.names, node)
+            found.append(Flow(block, slot, control, start, finish, name, after))
+        check_nesting(self.controls, [(flow.control, flow.block) for flow in found])
+        return found
+
+    def _check_block(self, block: int, where: str) -> None:
+        if not 0 <= block < block_count(self.controls):
+            raise ProgramError(f"{where} stands in block {block}, which does not exist")
 
     def _flat(self, name: str, first: int, count: int, where: str) -> list[int]:
         values = self.flat[name]
@@ -113,8 +138,9 @@ class _Reader:
 
     def _task(self, number: int, row: Sequence[int], work: np.ndarray) -> Task:
         where = f"task {number}"
-        (slot, device, format, start, finish, node, first_ref, ins, outs, first_step, steps,
+        (block, slot, device, format, start, finish, node, first_ref, ins, outs, first_step, steps,
          first_wait, waits) = row  # fmt: skip
+        self._check_block(block, where)
         _check_times(start, finish, where)
         if not 0 <= device < len(self.devices):
             raise ProgramError(f"{where} is on device {device} of {len(self.devices)}")
@@ -136,6 +162,7 @@ class _Reader:
         name = self.devices[device]
         self._check_refs(reads, writes, name, where)
         return Task(
+            block=block,
             slot=slot,
             device=name,
             format=self._format(format, where),
@@ -206,7 +233,8 @@ class _Reader:
 
     def _transfer(self, number: int, row: Sequence[int]) -> Transfer:
         where = f"transfer {number}"
-        slot, source, target, nbytes, start, finish, node, first_wait, waits = row
+        block, slot, source, target, nbytes, start, finish, node, first_wait, waits = row
+        self._check_block(block, where)
         _check_times(start, finish, where)
         if not (0 <= source < len(self.buffers) and 0 <= target < len(self.buffers)):
             raise ProgramError(f"{where} uses a buffer that does not exist")
@@ -217,7 +245,7 @@ class _Reader:
             raise ProgramError(f"{where} must go between the memories of two devices")
         after = tuple(self._flat("waits", first_wait, waits, where))
         return Transfer(
-            slot, source, target, nbytes, start, finish, name_at(self.names, node), after
+            block, slot, source, target, nbytes, start, finish, name_at(self.names, node), after
         )
 
     def _weight(self, number: int, row: Sequence[int]) -> Weight:
@@ -250,9 +278,11 @@ def _check_times(start: int, finish: int, where: str) -> None:
         )
 
 
-def _check_order(program: MeshProgram) -> None:
-    """Slots are numbered from 0, and each waits for earlier ones that finish before it starts."""
-    slots = program.slots
+def _check_order(slots: Sequence[Task | Transfer | Flow]) -> None:
+    """Slots are numbered from 0, and each waits for earlier ones that finish before it starts.
+
+    Control flow runs alone: nothing of its block is at work while it is.
+    """
     if [s.slot for s in slots] != list(range(len(slots))):
         raise ProgramError(f"slots must be numbered 0 to {len(slots) - 1}, each once")
     for slot in slots:
@@ -266,3 +296,14 @@ def _check_order(program: MeshProgram) -> None:
                     f"slot {slot.slot} starts at {slot.start_ps} ps, before slot {other} that it "
                     f"waits for ends at {slots[other].finish_ps} ps"
                 )
+    for flow in slots:
+        if isinstance(flow, Flow):
+            _check_alone(flow, slots)
+
+
+def _check_alone(flow: Flow, slots: Sequence[Task | Transfer | Flow]) -> None:
+    for other in slots:
+        early = other.slot < flow.slot and other.finish_ps <= flow.start_ps
+        late = other.slot > flow.slot and other.start_ps >= flow.finish_ps
+        if other is not flow and not (early or late):
+            raise ProgramError(f"slot {other.slot} must not run beside control flow {flow.slot}")

@@ -19,13 +19,14 @@ from ...dialects.kernel import Kernel
 from ...dialects.tensor_ops import TensorOp
 from ...dialects.types import dtype_of
 from ...errors import IRError
+from ..control import Control, control_of, encode_controls
 from ..kernel_codec import encode_kernels
 from ..program import Program, Section
 from ..program_builder import ProgramBuilder, WeightSource, node_of
 from ..targets import MeshTarget
 from .openpal import encode
 from .task_work import operand_of, task_work
-from .tasks import Step, StepName, Task, Tensor, Transfer, Weight, encode_tasks
+from .tasks import Flow, Step, StepName, Task, Tensor, Transfer, Weight, encode_tasks
 from .work import is_pal
 
 
@@ -66,10 +67,10 @@ def schedule_facts(main: func.FuncOp) -> dict[str, Any]:
     }
     if numbers.get("bound_ps") and "makespan_ps" in numbers:
         facts["gap"] = numbers["makespan_ps"] / numbers["bound_ps"] - 1
-    slots = [op for op in main.body.block.ops if isinstance(op, (pal.TaskOp, pal.TransferOp))]
-    tasks = [op for op in slots if isinstance(op, pal.TaskOp)]
+    tasks = [op for op in main.walk() if isinstance(op, pal.TaskOp)]
+    transfers = sum(isinstance(op, pal.TransferOp) for op in main.walk())
     devices = sorted({op.device.data for op in tasks})
-    return {**facts, "tasks": len(tasks), "transfers": len(slots) - len(tasks), "devices": devices}
+    return {**facts, "tasks": len(tasks), "transfers": transfers, "devices": devices}
 
 
 class _Emitter:
@@ -83,6 +84,9 @@ class _Emitter:
         self.weights: list[Weight] = []
         self.tasks: list[Task] = []
         self.transfers: list[Transfer] = []
+        self.flows: list[Flow] = []
+        self.controls: list[Control] = []
+        self._blocks = 1
         self._codes_of: dict[tuple[str, tuple[int, ...], str], tuple[int, int]] = {}
 
     def add(self, op: Operation) -> None:
@@ -94,10 +98,8 @@ class _Emitter:
             case pal.WeightOp():
                 self.numbers[op.result] = -1 - len(self.weights)
                 self.weights.append(self._weight(op))
-            case pal.TaskOp():
-                self.tasks.append(self._task(op))
-            case pal.TransferOp():
-                self.transfers.append(self._transfer(op))
+            case pal.TaskOp() | pal.TransferOp() | pal.IfOp() | pal.LoopOp():
+                self._slot(op, 0)
             case func.ReturnOp():
                 pass
             case _:
@@ -105,13 +107,42 @@ class _Emitter:
                     f"{op.name} is not of the pal level", help="run convert-place-to-pal first"
                 )
 
+    def _slot(self, op: Operation, block: int) -> None:
+        match op:
+            case pal.TaskOp():
+                self.tasks.append(self._task(op, block))
+            case pal.TransferOp():
+                self.transfers.append(self._transfer(op, block))
+            case pal.IfOp() | pal.LoopOp():
+                self._flow(op, block)
+
+    def _flow(self, op: pal.IfOp | pal.LoopOp, block: int) -> None:
+        """Control flow, whose regions become blocks of their own."""
+        inside = []
+        for inner in op.blocks:
+            inside.append(self._blocks)
+            self._blocks += 1
+            for slot in inner.ops:
+                self._slot(slot, inside[-1])
+        flow = Flow(
+            block=block,
+            slot=op.slot.value.data,
+            control=len(self.controls),
+            start_ps=op.start_ps.value.data,
+            finish_ps=op.finish_ps.value.data,
+            node=node_of(op),
+            after=op.waits,
+        )
+        self.flows.append(flow)
+        self.controls.append(control_of(op, inside, self.numbers))
+
     def tables(self) -> dict[str, Section]:
         """The sections of the mesh alone."""
         devices = [device.name for device in self.target.devices]
         tables, kernels = encode_tasks(
-            self.tasks, self.transfers, self.weights, devices, self.builder.names
+            self.tasks, self.transfers, self.flows, self.weights, devices, self.builder.names
         )
-        return {**tables, **encode_kernels(kernels)}
+        return {**tables, **encode_kernels(kernels), **encode_controls(self.controls)}
 
     def _weight(self, op: pal.WeightOp) -> Weight:
         assert isinstance(op.result.type, place.BufferType)
@@ -145,8 +176,9 @@ class _Emitter:
             self._codes_of[key] = number, int(facts["tensor_exponent"])
         return self._codes_of[key]
 
-    def _transfer(self, op: pal.TransferOp) -> Transfer:
+    def _transfer(self, op: pal.TransferOp, number: int) -> Transfer:
         return Transfer(
+            block=number,
             slot=op.slot.value.data,
             source=self.numbers[op.source],
             target=self.numbers[op.target],
@@ -157,7 +189,7 @@ class _Emitter:
             after=op.waits,
         )
 
-    def _task(self, op: pal.TaskOp) -> Task:
+    def _task(self, op: pal.TaskOp, number: int) -> Task:
         block = op.body.block
         registers: dict[SSAValue, int] = {arg: i for i, arg in enumerate(block.args)}
         steps = []
@@ -170,6 +202,7 @@ class _Emitter:
         last = block.last_op
         assert last is not None
         return Task(
+            block=number,
             slot=op.slot.value.data,
             device=op.device.data,
             format=op.format.data,

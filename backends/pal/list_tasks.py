@@ -1,11 +1,11 @@
 """A mesh program as readable text: one line a slot, in order of start."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ..program import Program
 from ..tables import ELEMENT_CODE, ELEMENTS
 from .decode import decode_program
-from .tasks import MeshProgram, Step, Task, Tensor, Transfer
+from .tasks import Flow, MeshProgram, Step, Task, Tensor, Transfer
 
 
 def list_tasks(program: Program) -> str:
@@ -23,8 +23,21 @@ def _lines(program: MeshProgram) -> Iterator[str]:
     yield f"; {counts}, {_us(program.makespan_ps)} us"
     for number, w in enumerate(program.weights):
         yield f"w{number:<5} {w.memory}[{w.offset}..] {w.format} {_type(w.tensor)}  {w.name}"
-    for slot in sorted(program.slots, key=lambda s: (s.start_ps, s.slot)):
-        what = _task(slot) if isinstance(slot, Task) else _transfer(program, slot)
+    for number, slots in enumerate(program.blocks):
+        if number:
+            yield f"; block {number}"
+        yield from _slots(program, slots)
+
+
+def _slots(program: MeshProgram, slots: Sequence[Task | Transfer | Flow]) -> Iterator[str]:
+    for slot in sorted(slots, key=lambda s: (s.start_ps, s.slot)):
+        match slot:
+            case Task():
+                what = _task(slot)
+            case Transfer():
+                what = _transfer(program, slot)
+            case Flow():
+                what = str(program.controls[slot.control])
         waits = f" after {','.join(map(str, slot.after))}" if slot.after else ""
         node = f"  ; {slot.node}" if slot.node else ""
         when = f"{_us(slot.start_ps):>12} {_us(slot.finish_ps):>12}"

@@ -1,10 +1,11 @@
 """Task and transfer records of a mesh program: packed rows in the file, plain data in memory.
 
-    tasks.table     i64 [T, 13]  TASK: one row a task
+    tasks.table     i64 [T, 14]  TASK: one row a task
     tasks.refs      i64 [n]      what each task reads (buffer n, or -1 - n for weight n), the
                                  buffers it writes, and the registers that go there
     tasks.work      f64 [T, 5]   operations and bytes (backends.targets.mesh_cost.Work)
-    transfers.table i64 [X, 9]   TRANSFER
+    transfers.table i64 [X, 10]  TRANSFER
+    flow.table      i64 [F, 8]   FLOW: where control operations (backends.control) stand
     waits           i64 [n]      slots that must have finished before a slot starts
     steps.table     i64 [S, 9]   STEP: an operation of a task's region
     steps.operands  i64 [n]      registers: what the task reads, then one a result of each step
@@ -14,7 +15,8 @@
     weights.dims    i64 [n]      shapes
     weights.n       [.., K, N]   exact values                       codes.n, exponents.n  ui8
 
-Slots number tasks and transfers together, in program order; times are picoseconds.
+Slots number tasks, transfers and control flow of a block together, in program order; times are
+picoseconds since the block began.
 """
 
 from collections.abc import Sequence
@@ -24,6 +26,7 @@ from typing import Literal
 import numpy as np
 
 from ...dialects.kernel import Kernel
+from ..control import Control, block_count
 from ..decoded import DecodedProgram
 from ..tables import ELEMENT_CODE, Names
 from ..targets import MeshTarget
@@ -35,11 +38,15 @@ def _record(*names: str) -> np.dtype:
 
 
 TASK = _record(
-    "slot", "device", "format", "start_ps", "finish_ps", "node", "first_ref", "ins", "outs",
+    "block", "slot", "device", "format", "start_ps", "finish_ps", "node", "first_ref", "ins", "outs",
     "first_step", "steps", "first_wait", "waits",
 )  # fmt: skip
 TRANSFER = _record(
-    "slot", "source", "target", "bytes", "start_ps", "finish_ps", "node", "first_wait", "waits"
+    "block", "slot", "source", "target", "bytes", "start_ps", "finish_ps", "node", "first_wait",
+    "waits",
+)  # fmt: skip
+FLOW = _record(
+    "block", "slot", "control", "start_ps", "finish_ps", "node", "first_wait", "waits"
 )
 STEP = _record(
     "opcode", "kernel", "format", "axis", "search", "first_operand", "operands", "first_result",
@@ -53,6 +60,7 @@ WEIGHT = _record(
 RECORDS = {
     "tasks.table": TASK,
     "transfers.table": TRANSFER,
+    "flow.table": FLOW,
     "steps.table": STEP,
     "results.table": RESULT,
     "weights.table": WEIGHT,
@@ -93,6 +101,7 @@ class Step:
 class Task:
     """Work of one slot on one device. ``ins`` are buffers, or -1 - n for stationary operand n."""
 
+    block: int
     slot: int
     device: str
     format: str
@@ -111,10 +120,24 @@ class Task:
 class Transfer:
     """A copy of buffer ``source`` into ``target``, which is in another device's memory."""
 
+    block: int
     slot: int
     source: int
     target: int
     nbytes: int
+    start_ps: int
+    finish_ps: int
+    node: str | None
+    after: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """The slot of control operation ``control``."""
+
+    block: int
+    slot: int
+    control: int
     start_ps: int
     finish_ps: int
     node: str | None
@@ -141,27 +164,33 @@ class Weight:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MeshProgram(DecodedProgram):
-    """A checked mesh program: stationary operands, tasks and transfers."""
+    """A checked mesh program: stationary operands, tasks, transfers and control flow."""
 
     target: MeshTarget
     weights: list[Weight]
     tasks: list[Task]
     transfers: list[Transfer]
+    flows: list[Flow]
+    controls: list[Control]
 
     @property
-    def slots(self) -> list[Task | Transfer]:
-        """Tasks and transfers in program order."""
-        return sorted([*self.tasks, *self.transfers], key=lambda s: s.slot)
+    def blocks(self) -> list[list[Task | Transfer | Flow]]:
+        """The slots of each block in program order."""
+        blocks: list[list[Task | Transfer | Flow]] = [[] for _ in range(block_count(self.controls))]
+        for slot in (*self.tasks, *self.transfers, *self.flows):
+            blocks[slot.block].append(slot)
+        return [sorted(slots, key=lambda s: s.slot) for slots in blocks]
 
     @property
     def makespan_ps(self) -> int:
         """When the last slot finishes."""
-        return max((slot.finish_ps for slot in self.slots), default=0)
+        return max((slot.finish_ps for slot in self.blocks[0]), default=0)
 
 
 def encode_tasks(
     tasks: Sequence[Task],
     transfers: Sequence[Transfer],
+    flows: Sequence[Flow],
     weights: Sequence[Weight],
     devices: Sequence[str],
     names: Names,
@@ -172,6 +201,8 @@ def encode_tasks(
         writer.task(task)
     for transfer in transfers:
         writer.transfer(transfer)
+    for flow in flows:
+        writer.flow(flow)
     for weight in weights:
         writer.weight(weight)
     sections = {
@@ -211,7 +242,7 @@ class _Writer:
         for step in task.steps:
             self._step(step)
         row = (
-            task.slot, self.devices.index(task.device), self.names.index(task.format),
+            task.block, task.slot, self.devices.index(task.device), self.names.index(task.format),
             task.start_ps, task.finish_ps, self.names.index(task.node), first_ref, len(task.ins),
             len(task.outs), first_step, len(task.steps), first_wait, len(task.after),
         )  # fmt: skip
@@ -220,10 +251,18 @@ class _Writer:
     def transfer(self, t: Transfer) -> None:
         first_wait = self._extend("waits", t.after)
         row = (
-            t.slot, t.source, t.target, t.nbytes, t.start_ps, t.finish_ps,
+            t.block, t.slot, t.source, t.target, t.nbytes, t.start_ps, t.finish_ps,
             self.names.index(t.node), first_wait, len(t.after),
         )  # fmt: skip
         self.rows["transfers.table"].append(row)
+
+    def flow(self, f: Flow) -> None:
+        first_wait = self._extend("waits", f.after)
+        row = (
+            f.block, f.slot, f.control, f.start_ps, f.finish_ps, self.names.index(f.node),
+            first_wait, len(f.after),
+        )  # fmt: skip
+        self.rows["flow.table"].append(row)
 
     def weight(self, w: Weight) -> None:
         first_dim = self._extend("weights.dims", w.tensor.shape)

@@ -4,17 +4,18 @@ Writes the attribute ``unit`` on each op of the ``tile`` level and orders the op
 start; ``convert-tile-to-place`` applies it. HEFT works on the graph of ops: durations by the
 target's rates, transfers by its routes, inputs and outputs on the host. A view that only renames
 bytes costs nothing and stays with its producer; a stored matrix goes where its products are, a
-copy to each device. The function keeps what was found as its attribute ``schedule``.
+copy to each device. The blocks of control flow are scheduled first, each for itself, with what they
+take from outside on the host, which runs the control flow too. The function keeps what was found as its attribute ``schedule``.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from xdsl.context import Context
 from xdsl.dialects import func
 from xdsl.dialects.builtin import DictionaryAttr, IntegerAttr, ModuleOp, StringAttr
-from xdsl.ir import Block, Operation, SSAValue, Use
+from xdsl.ir import Block, Operation, SSAValue
 from xdsl.passes import ModulePass
 
 from ...backends.pal.task_work import op_work, operand_of
@@ -22,6 +23,7 @@ from ...backends.pal.work import is_float, packed_bytes, weight_format
 from ...backends.targets import MeshTarget, load_target
 from ...backends.targets.mesh_cost import Work
 from ...dialects import graph, tile
+from ...dialects.control import UNBOUNDED, ControlOp, captured_values, taken_from_outside
 from ...dialects.functions import defined_functions
 from ...dialects.tensor_ops import TensorOp
 from ...errors import CapacityError, IRError, TargetError
@@ -38,6 +40,9 @@ from ..scheduling.costs import (
 )
 from ..scheduling.heft import schedule_best
 
+_FIXED = (graph.ConstantOp, tile.ProgramOp)
+#: More than any schedule: what an astronomically long loop is taken for.
+LONGEST_PS = 1 << 60
 #: Share of a device's memory that stationary operands may take; the rest is for buffers.
 STORE_SHARE = 0.9
 
@@ -58,15 +63,36 @@ class AssignDevices(ModulePass):
 
 
 def _assign(function: func.FuncOp, target: MeshTarget) -> None:
-    block = function.body.block
-    work = _Work(block, target)
-    plan = _schedule(work.graph(), target)
-    work.apply(plan)
+    work, plan = _assign_block(function.body.block, target)
+    _place_programs(function.body.block)
     function.attributes["schedule"] = schedule_attr(
         tasks=len(work.ops),
         plan_ps=plan.makespan_ps,
         bound_ps=lower_bound_ps(work.graph()),
     )
+
+
+def _assign_block(block: Block, target: MeshTarget) -> "tuple[_Work, Schedule]":
+    """Schedule the blocks within ``block``, then ``block`` itself."""
+    inside_ps = {
+        op: inner_duration_ps(op, [_assign_block(b, target)[1].makespan_ps for b in op.blocks])
+        for op in block.ops
+        if isinstance(op, ControlOp)
+    }
+    work = _Work(block, target, inside_ps)
+    plan = _schedule(work.graph(), target)
+    work.apply(plan)
+    return work, plan
+
+
+def inner_duration_ps(op: Operation, blocks_ps: Sequence[int]) -> int:
+    """How long control flow takes by what its blocks take: the longer branch, or all iterations
+    that a loop may make (one where nothing bounds it)."""
+    most = getattr(op, "max_trips", None)
+    if most is None:
+        return max(blocks_ps)
+    trips = most.value.data if most.value.data < UNBOUNDED else 1
+    return min(trips * blocks_ps[0], LONGEST_PS)
 
 
 def schedule_attr(**facts: int) -> DictionaryAttr:
@@ -98,26 +124,33 @@ def _schedule(tasks: TaskGraph, target: MeshTarget) -> Schedule:
 class _Work:
     """The ops of a block as tasks: inputs first, then ops in order, then outputs."""
 
-    def __init__(self, block: Block, target: MeshTarget) -> None:
+    def __init__(
+        self, block: Block, target: MeshTarget, inside_ps: Mapping[Operation, int]
+    ) -> None:
         last = block.last_op
-        if not isinstance(last, func.ReturnOp):
-            raise IRError("a function must end with func.return")
+        if not isinstance(last, (func.ReturnOp, tile.YieldOp)):
+            raise IRError("a function must end with func.return, a region with tile.yield")
         self.block = block
         self.target = target
+        self.inside_ps = inside_ps
         self.outputs = list(last.operands)
-        self.inputs = len(block.args)
+        taken = [] if isinstance(last, func.ReturnOp) else taken_from_outside(block)
+        fixed = [value for value in taken if isinstance(value.owner, _FIXED)]
+        arguments = [*block.args, *(value for value in taken if value not in fixed)]
+        self.inputs = len(arguments)
         self.ops: list[Operation] = []
         self.views: list[Operation] = []
         self.fixed: list[Operation] = []
         #: The task that makes a value; None for constants and what renames them.
-        self.task_of: dict[SSAValue, int | None] = {arg: i for i, arg in enumerate(block.args)}
+        self.task_of: dict[SSAValue, int | None] = {x: i for i, x in enumerate(arguments)}
+        self.task_of |= dict.fromkeys(fixed)
         for op in block.ops:
             self._classify(op)
         self._graph: TaskGraph | None = None
 
     def _classify(self, op: Operation) -> None:
         match op:
-            case func.ReturnOp():
+            case func.ReturnOp() | tile.YieldOp():
                 return
             case graph.ConstantOp() | tile.ProgramOp():
                 self.fixed.append(op)
@@ -125,7 +158,7 @@ class _Work:
             case _ if renamed_offset(op) is not None:
                 self.views.append(op)
                 task = self.task_of[op.operands[0]]
-            case tile.MvmOp() | TensorOp():
+            case tile.MvmOp() | TensorOp() | ControlOp():
                 task = self.inputs + len(self.ops)
                 self.ops.append(op)
             case _:
@@ -147,6 +180,9 @@ class _Work:
         duration = task_durations(target, [port] * self.inputs + work + [port] * len(self.outputs))
         ends = [*range(self.inputs), *range(self.inputs + len(self.ops), len(duration))]
         duration[ends, host] = 0  # where inputs come from and outputs are wanted
+        for i, op in enumerate(self.ops):
+            if op in self.inside_ps:
+                duration[self.inputs + i, host] = self.inside_ps[op]
         edges = self._edges()
         latency, per_unit = link_costs(target)
         source, needs, amount, unit = np.array(edges, np.int64).reshape(-1, 4).T
@@ -167,14 +203,17 @@ class _Work:
 
     def _work(self, op: Operation, device: int) -> Work | None:
         chosen = self.target.devices[device]
-        if isinstance(op, tile.HostOp) and chosen != self.target.host:
+        if isinstance(op, (tile.HostOp, ControlOp)) and chosen != self.target.host:
             return None
-        return op_work(op, chosen)
+        return Work() if isinstance(op, ControlOp) else op_work(op, chosen)
 
     def _edges(self) -> list[tuple[int, int, int, int]]:
         """(task, task that needs it, amount, unit), each value once."""
         edges = []
-        uses = [(self.inputs + i, list(op.operands)) for i, op in enumerate(self.ops)]
+        uses = [
+            (self.inputs + i, [*op.operands, *captured_values(op)])
+            for i, op in enumerate(self.ops)
+        ]
         uses += [(self.inputs + len(self.ops) + i, [x]) for i, x in enumerate(self.outputs)]
         for task, operands in uses:
             for value in dict.fromkeys(operands):
@@ -222,29 +261,24 @@ class _Work:
                 units = [user.attributes["unit"] for user in users if "unit" in user.attributes]
                 view.attributes["unit"] = units[0] if units else StringAttr(self.target.host.name)
                 starts[view] = -1
-        self._place_programs()
         _reorder(self.block, self.fixed, [op for op in self.block.ops if op in starts], starts)
 
-    def _place_programs(self) -> None:
-        """Put each stored matrix on the devices of its products, one copy a device."""
-        for program in [op for op in self.fixed if isinstance(op, tile.ProgramOp)]:
-            copies: dict[StringAttr, tile.ProgramOp] = {}
-            for use in sorted(program.result.uses, key=_use_order(self.block)):
-                unit = use.operation.attributes["unit"]
-                assert isinstance(unit, StringAttr)
-                if unit not in copies:
-                    copy = program.clone() if copies else program
-                    copy.attributes["unit"] = unit
-                    if copy is not program:
-                        self.block.insert_op_after(copy, program)
-                        self.fixed.append(copy)
-                    copies[unit] = copy
-                use.operation.operands[use.index] = copies[unit].result
 
-
-def _use_order(block: Block) -> Callable[[Use], tuple[int, int]]:
-    places = {op: i for i, op in enumerate(block.ops)}
-    return lambda use: (places[use.operation], use.index)
+def _place_programs(block: Block) -> None:
+    """Put each stored matrix on the devices of its products, one copy a device."""
+    places = {op: i for i, op in enumerate(block.walk())}
+    for program in [op for op in block.ops if isinstance(op, tile.ProgramOp)]:
+        copies: dict[StringAttr, tile.ProgramOp] = {}
+        for use in sorted(program.result.uses, key=lambda u: (places[u.operation], u.index)):
+            unit = use.operation.attributes["unit"]
+            assert isinstance(unit, StringAttr)
+            if unit not in copies:
+                copy = program.clone() if copies else program
+                copy.attributes["unit"] = unit
+                if copy is not program:
+                    block.insert_op_after(copy, program)
+                copies[unit] = copy
+            use.operation.operands[use.index] = copies[unit].result
 
 
 def _reorder(

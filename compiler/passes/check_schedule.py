@@ -2,16 +2,16 @@
 
 Reads only the IR of the ``pal`` level, whoever wrote it: no device or link works on two slots at
 once, every slot waits for those whose bytes it reads or overwrites, and nothing starts before what
-it waits for has finished. Lists all faults.
+it waits for has finished. Control flow waits for all slots before it, and all behind wait for it.
+Lists all faults.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 from xdsl.context import Context
-from xdsl.dialects import func
 from xdsl.dialects.builtin import ModuleOp
-from xdsl.ir import SSAValue
+from xdsl.ir import Block, SSAValue
 from xdsl.passes import ModulePass
 
 from ...dialects import pal, place
@@ -38,11 +38,11 @@ class CheckSchedule(ModulePass):
 
 def schedule_faults(module: ModuleOp) -> list[str]:
     """Every broken rule of a module at the ``pal`` level, in words."""
-    return [fault for f in defined_functions(module) for fault in _function_faults(f)]
+    return [fault for f in defined_functions(module) for fault in _block_faults(f.body.block)]
 
 
-def _function_faults(function: func.FuncOp) -> list[str]:
-    slots = [op for op in function.body.block.ops if isinstance(op, (pal.TaskOp, pal.TransferOp))]
+def _block_faults(block: Block) -> list[str]:
+    slots = [op for op in block.ops if isinstance(op, pal.TimedSlot)]
     numbers = [op.slot.value.data for op in slots]
     if numbers != list(range(len(slots))):
         return [f"slots must be numbered 0 to {len(slots) - 1} in order, not {numbers[:20]}"]
@@ -53,30 +53,42 @@ def _function_faults(function: func.FuncOp) -> list[str]:
     faults = overlaps(resource, start, finish, list(names))
     waits: list[tuple[int, int]] = []
     hazards = HazardTracker()
+    barrier = -1
     for i, op in enumerate(slots):
         stated = set(op.waits)
-        needed = _needed(op, i, hazards)
+        needed = {j for j in _needed(op, i, hazards) if j > barrier}
+        if barrier >= 0:
+            needed.add(barrier)
+        if isinstance(op, (pal.IfOp, pal.LoopOp)):
+            needed |= set(range(max(barrier, 0), i))
+            barrier = i
+            faults += [fault for inner in op.blocks for fault in _block_faults(inner)]
         faults += [
-            f"slot {i} shares bytes with slot {j}, and does not wait for it"
+            f"slot {i} shares bytes or control flow with slot {j}, and does not wait for it"
             for j in sorted(needed - stated)
         ]
         waits += [(i, j) for j in sorted(stated | needed)]
     return faults + check_order(start, finish, waits)
 
 
-def _resource(op: pal.TaskOp | pal.TransferOp) -> str:
+def _resource(op: pal.TimedSlot) -> str:
     """What only one slot can use at a time: a device, or the direct link of a transfer."""
-    if isinstance(op, pal.TaskOp):
-        return f"device {op.device.data}"
-    return f"the way from {pal.memory_of(op.source)} to {pal.memory_of(op.target)}"
-
-
-def _needed(op: pal.TaskOp | pal.TransferOp, slot: int, hazards: HazardTracker) -> set[int]:
     match op:
         case pal.TaskOp():
+            return f"device {op.device.data}"
+        case pal.TransferOp():
+            return f"the way from {pal.memory_of(op.source)} to {pal.memory_of(op.target)}"
+    return "control flow"
+
+
+def _needed(op: pal.TimedSlot, slot: int, hazards: HazardTracker) -> set[int]:
+    match op:
+        case pal.TransferOp():
+            reads, writes = [op.source], [op.target]
+        case pal.TaskOp() | pal.IfOp() | pal.LoopOp():
             reads, writes = list(op.ins), list(op.outs)
         case _:
-            reads, writes = [op.source], [op.target]
+            return set()
     read = [byte_range(x) for x in reads if not isinstance(x.owner, pal.WeightOp)]
     return hazards.read(read, slot) | hazards.write([byte_range(x) for x in writes], slot)
 

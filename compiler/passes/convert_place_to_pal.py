@@ -5,6 +5,7 @@
                                                  others: tile.contract with the stationary weight
     place.stage   -> pal.task                    SPU: products of two tensors alike
     place.move    -> pal.transfer                or a task that copies, within one memory
+    place.if, place.loop -> pal.if, pal.loop     with slots of their own inside
 
 Slots keep their order. Each waits for those that write what it reads or use the bytes it writes,
 and starts when its device, or the links of its route, are free. The function's attribute
@@ -49,6 +50,8 @@ from ..placement.buffers import ALIGNMENT_BYTES
 from ..placement.hazards import HazardTracker
 from ..scheduling.costs import picoseconds
 from ..scheduling.timing import time_slots
+from .assign_devices import inner_duration_ps
+from .check_placement import is_slot
 from .check_schedule import byte_range, schedule_faults
 
 
@@ -77,12 +80,11 @@ class ConvertPlaceToPal(ModulePass):
 
 def _convert(function: func.FuncOp, target: MeshTarget) -> None:
     block = function.body.block
-    slots = [op for op in block.ops if isinstance(op, (place.MvmOp, place.StageOp, place.MoveOp))]
+    slots = [op for op in block.ops if is_slot(op)]
     programs = [op for op in block.ops if isinstance(op, place.ProgramOp)]
     weights = _store_weights(block, programs, target)
     writer = _Writer(target, weights)
-    for slot in sorted(slots, key=lambda op: op.slot.value.data):
-        writer.slot(slot)
+    writer.block(block)
     makespan_ps = writer.set_times()
     block.insert_ops_before(writer.ops, block.last_op)  # type: ignore[arg-type]
     for op in [*slots, *programs]:
@@ -183,6 +185,14 @@ class _Writer:
         self.waits: list[list[int]] = []
         self.resources: list[list[int]] = []
         self._resource_numbers: dict[tuple[str, ...], int] = {}
+        #: The last control flow, which all that comes later waits for.
+        self._barrier: int | None = None
+
+    def block(self, block: Block) -> None:
+        """Write the slots of a block in their order."""
+        slots = [op for op in block.ops if is_slot(op)]
+        for op in sorted(slots, key=lambda op: op.slot.value.data):  # type: ignore[attr-defined]
+            self.slot(op)
 
     def slot(self, op: Operation) -> None:
         """Write the task or transfer of one slot."""
@@ -201,6 +211,30 @@ class _Writer:
                 self._task(op, device, list(op.ins), list(op.outs), block)
             case place.MoveOp():
                 self._move(op)
+            case place.IfOp() | place.LoopOp():
+                self._control(op)
+
+    def _control(self, op: place.IfOp | place.LoopOp) -> None:
+        """Control flow, for which everything before it must have finished."""
+        regions, blocks_ps = [], []
+        for block in op.blocks:
+            inner = _Writer(self.target, self.weights)
+            inner.block(block)
+            blocks_ps.append(inner.set_times())
+            regions.append(Region(Block(inner.ops)))
+        kept = {name: attr for name, attr in op.properties.items() if name != "slot"}
+        cls = pal.IfOp if isinstance(op, place.IfOp) else pal.LoopOp
+        new = cls.create(
+            operands=list(op.operands),
+            properties={**kept, **self._slot_of(op)},
+            regions=regions,
+        )
+        number = len(self.ops)
+        duration_s = inner_duration_ps(op, blocks_ps) * 1e-12
+        self._add(op, new, [], duration_s, op.ins, op.outs)
+        first = 0 if self._barrier is None else self._barrier
+        self.waits[number] = list(range(first, number))
+        self._barrier = number
 
     def _move(self, op: place.MoveOp) -> None:
         source = _device(self.target, pal.memory_of(op.source))
@@ -260,6 +294,8 @@ class _Writer:
         number = len(self.ops)
         waits = self.hazards.read([byte_range(x) for x in reads], number)
         waits |= self.hazards.write([byte_range(x) for x in writes], number)
+        if self._barrier is not None:
+            waits = {w for w in waits if w > self._barrier} | {self._barrier}
         new.location = old.location
         self.ops.append(new)
         self.waits.append(sorted(waits))

@@ -10,12 +10,13 @@ import numpy as np
 from ...backends.pal.array import PalArray
 from ...backends.pal.decode import decode_program
 from ...backends.pal.float_formats import round_to
-from ...backends.pal.tasks import MeshProgram, Step, Task, Transfer, Weight
+from ...backends.pal.tasks import Flow, MeshProgram, Step, Task, Transfer, Weight
 from ...backends.pal.work import bits_of, is_float, is_pal, value_format
 from ...backends.program import Program
 from ...errors import InputError, ProgramError, SemcError
 from .executor import Executor
 from .host import run_host
+from .loop import ControlFlow
 from .memory import Completed, ProgramMemory, without_weights
 from .pal import Register, Stationary, encode_values, multiply, round_values, values_of
 from .vector import run_kernel
@@ -39,14 +40,29 @@ class MeshExecutor(Executor):
         self.program = decode_program(program) if isinstance(program, Program) else program
         self.mode, self.seed = mode, seed
         self.exact = mode == "exact"
-        self._order = sorted(self.program.slots, key=lambda s: (s.start_ps, s.slot))
+        self._orders = [
+            sorted(slots, key=lambda s: (s.start_ps, s.slot)) for slots in self.program.blocks
+        ]
         self._memory = ProgramMemory(self.program)
         self._views = self._memory.views
+        self._control = ControlFlow(self.program.controls, self._views)
         self._weights = [self._load_weight(weight) for weight in self.program.weights]
         self._formats = {d.name: value_format(d) for d in self.program.target.devices}
 
+    @property
+    def block_runs(self) -> dict[int, float]:
+        """How often each block ran for each time its control operation did."""
+        return self._control.mean_runs
+
     def _execute(self, completed: Completed | None) -> None:
-        for slot in self._order:
+        self._run_block(0, completed)
+
+    def _run_block(self, block: int, completed: Completed | None) -> None:
+        for slot in self._orders[block]:
+            if isinstance(slot, Flow):
+                for inner in self._control.blocks(slot.control):
+                    self._run_block(inner, completed)
+                continue
             try:
                 self._run_slot(slot)
             except SemcError as error:

@@ -35,7 +35,7 @@ func.func @overwrites_what_is_being_read() {
   %x = place.buffer "spu0" at 0 : !place.buffer<tensor<4xf32>>
   %part = place.alias %x at 8 : !place.buffer<tensor<4xf32>> -> !place.buffer<tensor<2xf32>>
   %y = place.buffer "spu1" at 64 : !place.buffer<tensor<2xf32>>
-  // CHECK: slot 1 shares bytes with slot 0, and does not wait for it
+  // CHECK: slot 1 shares bytes or control flow with slot 0, and does not wait for it
   pal.transfer %part -> %y bytes 8 slot 0 start 0 finish 100 : !place.buffer<tensor<2xf32>> -> !place.buffer<tensor<2xf32>>
   pal.task "spu0" format "pal8" slot 1 start 200 finish 300 (%x) -> (%x) : (!place.buffer<tensor<4xf32>>) -> (!place.buffer<tensor<4xf32>>) {
   ^bb0(%a : tensor<4xf32>):
