@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from ..dialects.control import UNBOUNDED
+from ..dialects.kernel import UNBOUNDED
 from ..errors import ProgramError
 from .tables import BufferEntry, section
 

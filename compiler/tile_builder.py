@@ -49,7 +49,8 @@ class ProgrammedMatrices:
         at = self._before(point)
         op = self._found[key].owner if key in self._found else make()
         assert isinstance(op, Operation)
-        op.detach()
+        if op.parent is not None:
+            op.detach()
         Rewriter.insert_op(op, at)
         self._found[key] = op.results[0]
         return self._found[key]

@@ -43,13 +43,12 @@ from xdsl.traits import RecursiveMemoryEffect
 from xdsl.utils.exceptions import VerifyException
 
 from .attributes import segment_sizes
+from .kernel import UNBOUNDED
 from .types import tensor_type
 
 #: An iteration's number and a trip count.
 COUNTER = tensor_type((), np.dtype(np.int64))
 CONDITION = tensor_type((), np.dtype(np.bool_))
-#: Iterations of a loop that nothing bounds.
-UNBOUNDED = (1 << 63) - 1
 
 
 class ControlOp(IRDLOperation):

@@ -58,6 +58,10 @@ CHOICES: dict[tuple[str, str], tuple[str, ...]] = {
 }
 
 
+#: Iterations of a loop that nothing bounds.
+UNBOUNDED = (1 << 63) - 1
+
+
 @dataclass(frozen=True, slots=True)
 class MicroOp:
     """One scalar operation: ``name`` is an arith/math op, ``type`` its result type name."""

@@ -23,8 +23,9 @@ from ...backends.pal.work import is_float, packed_bytes, weight_format
 from ...backends.targets import MeshTarget, load_target
 from ...backends.targets.mesh_cost import Work
 from ...dialects import graph, tile
-from ...dialects.control import UNBOUNDED, ControlOp, captured_values, taken_from_outside
+from ...dialects.control import ControlOp, captured_values, taken_from_outside
 from ...dialects.functions import defined_functions
+from ...dialects.kernel import UNBOUNDED
 from ...dialects.tensor_ops import TensorOp
 from ...errors import CapacityError, IRError, TargetError
 from ..placement.bufferize import renamed_offset

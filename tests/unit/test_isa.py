@@ -44,6 +44,11 @@ STREAMS = [
     ),
     Stream("dma", ()),
 ]
+BLOCKS = [
+    STREAMS,
+    [],
+    [Stream("control", (Instruction(Opcode.CONTROL, 0, 1, index=3), Instruction(Opcode.HALT)))],
+]
 NODES = ['conv/"quoted" ; 1', "soft\nmax é"]
 
 
@@ -51,36 +56,39 @@ def packed() -> tuple[dict[str, np.ndarray], list[str]]:
     names = Names()
     for node in NODES:
         names.index(node)
-    sections = encode_streams(STREAMS, names)
+    sections = encode_streams(BLOCKS, names)
     return sections, decode_names(names.encode())
 
 
 def test_records_are_32_bytes() -> None:
     assert RECORD.itemsize == 32
     sections, _ = packed()
-    assert sections["isa.instructions"].shape == (10, 32)
+    assert sections["isa.instructions"].shape == (12, 32)
 
 
 def test_streams_round_trip() -> None:
     sections, names = packed()
-    assert decode_streams(sections, names) == STREAMS
+    assert decode_streams(sections, names) == BLOCKS
     assert names[:2] == NODES
 
 
 def test_streams_come_back_from_text() -> None:
     _, names = packed()
-    text = format_streams(STREAMS, names)
-    streams, found = assemble(text)
-    assert format_streams(streams, found.in_order()) == text
-    again = decode_streams(encode_streams(streams, found), found.in_order())
+    text = format_streams(BLOCKS, names)
+    blocks, found = assemble(text)
+    assert format_streams(blocks, found.in_order()) == text
+    again = decode_streams(encode_streams(blocks, found), found.in_order())
     assert format_streams(again, found.in_order()) == text
-    plain = [replace(i, node=-1) for s in streams for i in s.instructions]
-    assert plain == [replace(i, node=-1) for s in STREAMS for i in s.instructions]
+    assert _without_nodes(blocks) == _without_nodes(BLOCKS)
+
+
+def _without_nodes(blocks: list[list[Stream]]) -> list[list[list[Instruction]]]:
+    return [[[replace(i, node=-1) for i in s.instructions] for s in block] for block in blocks]
 
 
 def test_the_text_is_what_the_manual_says() -> None:
     _, names = packed()
-    lines = [line.strip() for line in format_streams(STREAMS, names).splitlines()]
+    lines = [line.strip() for line in format_streams(BLOCKS, names).splitlines()]
     assert lines[1] == '.controller "layer0"'
     assert lines[2] == "sync e3, e4"
     assert lines[3].startswith("drive m2[1:5], b7 raises e0")
@@ -88,6 +96,8 @@ def test_the_text_is_what_the_manual_says() -> None:
     assert lines[6].startswith("accumulate m2[1:5], b8 init raises e5")
     assert lines[11].startswith("vector k9 (b1, b2, b2) -> (b3) raises e4")
     assert lines[12].startswith("host k10 () -> (b4, b5) raises e6")
+    assert ".block 2" in lines
+    assert any(line.startswith("control c3 raises e0") for line in lines)
 
 
 def test_a_program_lists_its_tables_and_nodes() -> None:
@@ -121,6 +131,8 @@ def test_instructions_need_a_controller() -> None:
         assemble("halt\n")
     with pytest.raises(ProgramError, match="JSON string"):
         assemble(".controller dma\n")
+    with pytest.raises(ProgramError, match="numbered in order"):
+        assemble(".block 2\n")
 
 
 @pytest.mark.parametrize(
@@ -150,10 +162,16 @@ def test_operands_must_lie_in_their_pool() -> None:
         decode_streams(short, names)
 
 
-@pytest.mark.parametrize("table", [[[2, 0, 5]], [[2, 1, 10]], [[9, 0, 10]], [[-1, 0, 10]], []])
+@pytest.mark.parametrize(
+    "table",
+    [
+        [[0, 2, 0, 5]], [[0, 2, 1, 12]], [[0, 9, 0, 12]], [[0, -1, 0, 12]], [], [[-1, 2, 0, 12]],
+        [[1 << 40, 2, 0, 12]], [[2, 2, 0, 5], [1, 2, 5, 12]],
+    ],
+)  # fmt: skip
 def test_streams_must_cut_the_instructions(table: list[list[int]]) -> None:
     sections, names = packed()
-    changed = np.array(table, np.int64).reshape(-1, 3)
+    changed = np.array(table, np.int64).reshape(-1, 4)
     with pytest.raises(ProgramError):
         decode_streams({**sections, "isa.streams": changed}, names)
 
@@ -161,12 +179,12 @@ def test_streams_must_cut_the_instructions(table: list[list[int]]) -> None:
 def test_a_field_must_fit() -> None:
     wide = Stream("dma", (Instruction(Opcode.MOVE, 2**40, ins=(0,), outs=(1,)),))
     with pytest.raises(ProgramError, match="must fit its width"):
-        encode_streams([wide], Names())
+        encode_streams([[wide]], Names())
 
 
 def test_the_manual_lists_the_operations_and_sections(repository: Path) -> None:
     manual = (repository / "docs" / "isa.md").read_text(encoding="utf-8")
-    assert re.findall(r"^\| (\d) \| ([A-Z]+) \|", manual, re.MULTILINE) == [
+    assert re.findall(r"^\| (\d+) \| ([A-Z]+) \|", manual, re.MULTILINE) == [
         (str(int(op)), op.name) for op in Opcode
     ]
     page = (repository / "docs" / "program-file.md").read_text(encoding="utf-8")
@@ -178,9 +196,10 @@ def test_the_manual_lists_the_operations_and_sections(repository: Path) -> None:
 def test_the_manual_shows_a_listing_that_assembles(repository: Path) -> None:
     manual = (repository / "docs" / "isa.md").read_text(encoding="utf-8")
     (listing,) = re.findall(r"```\n(.*?)```", manual, re.DOTALL)
-    streams, names = assemble(listing)
-    assert [s.unit for s in streams] == ["layer1", "vector", "dma"]
-    printed = format_streams(streams, names.in_order())
+    blocks, names = assemble(listing)
+    units = [[stream.unit for stream in streams] for streams in blocks]
+    assert units == [["layer1", "vector", "dma", "control"], ["vector"]]
+    printed = format_streams(blocks, names.in_order())
     assert [x.split() for x in printed.splitlines() if x] == [
         x.split() for x in listing.splitlines() if x
     ]

@@ -52,6 +52,7 @@ ALL = [
     Kernel("contract", {}),
     Kernel("cumulate", with_defaults("cumulate", {"kind": "prod", "axis": 0, "reverse": True})),
     Kernel("host", {"model": b"\0model\xff"}),
+    Kernel("update", {}),
 ]  # fmt: skip
 
 

@@ -203,7 +203,7 @@ def test_the_host_and_literal_constants_take_part(model: Callable[..., bytes]) -
     result = MemcapExecutor(program).run({"input0": x})["output0"]
     np.testing.assert_array_equal(result, np.where([True, False, True], np.floor(x), x))
     decoded = decode_program(program)
-    assert {s.unit for s in decoded.streams} == {"vector", "dma", "host"}
+    assert {s.unit for s in decoded.blocks[0]} == {"vector", "dma", "host"}
 
 
 def test_a_host_node_of_another_type_is_refused(model: Callable[..., bytes]) -> None:
@@ -230,7 +230,7 @@ def test_a_program_without_weights_cannot_be_executed() -> None:
     assert not [n for n in program.tensors if n.startswith(("weights", "codes", "constant."))]
     with pytest.raises(ProgramError, match="does not hold"):
         MemcapExecutor(program)
-    assert len(decode_program(program).streams) == 5
+    assert [len(streams) for streams in decode_program(program).blocks] == [5]
 
 
 def test_exact_weights_can_be_left_out() -> None:
@@ -333,8 +333,8 @@ def test_waiting_in_a_circle_is_reported() -> None:
 def test_an_order_holds_every_instruction_once() -> None:
     decoded = decode_program(compiled(CHAIN, chain_weights()))
     for choose in (None, at_random(1)):
-        order = interleave(decoded.streams, choose)
-        assert sorted(i.event for _, i in order) == list(range(decoded.events))
+        order = interleave(decoded.blocks[0], choose)
+        assert sorted(i.event for _, i in order) == list(range(decoded.events[0]))
 
 
 # hostile programs

@@ -336,16 +336,17 @@ def test_a_program_without_weights_is_listed_and_timed_but_not_run() -> None:
 @pytest.mark.parametrize(
     ("section", "row", "column", "value", "message"),
     [
-        ("tasks.table", 1, 3, 0, "before slot .* ends"),  # start_ps
-        ("tasks.table", 0, 1, 1, "uses a buffer in"),  # device
-        ("tasks.table", 0, 0, 9, "slots must be numbered"),
-        ("tasks.table", 0, 6, 1 << 40, "leave tasks.refs"),
-        ("tasks.table", 0, 10, 99, "its steps leave steps.table"),
+        ("tasks.table", 1, 4, 0, "before slot .* ends"),  # start_ps
+        ("tasks.table", 0, 2, 1, "uses a buffer in"),  # device
+        ("tasks.table", 0, 1, 9, "slots must be numbered"),
+        ("tasks.table", 0, 7, 1 << 40, "leave tasks.refs"),
+        ("tasks.table", 0, 11, 99, "its steps leave steps.table"),
+        ("tasks.table", 0, 0, 1, "stands in block 1"),
         ("steps.table", 0, 0, 77, "opcode 77"),
         ("steps.table", 0, 2, -1, "needs a name"),  # format
         ("steps.table", 0, 3, 2, "is no encoding"),  # axis
-        ("transfers.table", 0, 1, 99, "does not exist"),
-        ("transfers.table", 0, 2, 0, "must go between the memories"),
+        ("transfers.table", 0, 2, 99, "does not exist"),
+        ("transfers.table", 0, 3, 0, "must go between the memories"),
         ("weights.table", 0, 4, 99, "element type code 99"),
         ("weights.table", 0, 5, 1, "must be a matrix"),
         ("tasks.work", 0, 0, -1.0, "not negative"),

@@ -127,12 +127,12 @@ def test_without_weights_a_program_is_timed_and_not_run(examples: Path, target: 
 def test_what_is_driven_into_the_arrays_comes_back(examples: Path) -> None:
     """Every range of tiles that gets an input is converted and accumulated once."""
     program = decode_program(semc.compile(examples / "digits_cnn.onnx", "memcap-demo"))
-    for stream in program.streams:
+    for stream in program.blocks[0]:
         steps = [(i.opcode, i.index, i.tiles) for i in stream.instructions]
         driven = [key for op, *key in steps if op is Opcode.DRIVE]
         assert driven == [key for op, *key in steps if op is Opcode.CONVERT]
         assert driven == [key for op, *key in steps if op is Opcode.ACCUMULATE]
-    for stream in program.streams:
+    for stream in program.blocks[0]:
         for i in stream.instructions:
             if i.opcode is Opcode.MOVE:
                 source, target = program.buffers[i.ins[0]], program.buffers[i.outs[0]]

@@ -15,7 +15,8 @@ from xdsl.ir import Block, SSAValue
 from xdsl.rewriter import InsertPoint
 
 from ....dialects import graph
-from ....dialects.control import COUNTER, UNBOUNDED
+from ....dialects.control import COUNTER
+from ....dialects.kernel import UNBOUNDED
 from ....dialects.onnx import YieldOp
 from ....dialects.types import dtype_of, shape_of
 from ....errors import ModelError
