@@ -3,9 +3,10 @@
     control.table i64 [C, 7]  columns below; -1 where there is nothing
 
 A program is cut into blocks; block 0 runs once, every other block belongs to one control operation
-of a block before it. A conditional runs its first or second block; a loop runs its first block at
-most ``max_trips`` times, at most as often as the buffer ``trip`` said when it began, and as long as
-the buffer ``condition`` holds before an iteration, whose number it writes to ``index``.
+of a block before it. A conditional runs its first or second block; a loop runs its first block
+``max_trips`` times, or as often as the buffer ``trip`` said when it began, which may be no more, and
+only as long as the buffer ``condition`` holds before an iteration, whose number it writes to
+``index``.
 """
 
 from collections.abc import Mapping, Sequence

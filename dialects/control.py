@@ -7,9 +7,9 @@
 The condition is a tensor<i1>. ``if`` runs its first region where it holds, else the second; both
 end with ``dialect.yield`` of the results. ``loop`` carries values from one iteration to the next:
 its region takes the iteration's number, tensor<i64>, and the carried values, and yields their next
-ones; the results are the last. It makes at most ``max`` iterations, at most ``trip``
-(tensor<i64>), and with ``while`` goes on only as long as its first carried value, tensor<i1>, holds
-before an iteration. Regions may use values from around them.
+ones; the results are the last. It makes ``trip`` (tensor<i64>) iterations, which may be no more than
+``max``, or ``max`` without it; with ``while`` it ends earlier when its first carried value,
+tensor<i1>, does not hold before an iteration. Regions may use values from around them.
 
     %r = graph.loop (%x) max 3 : (tensor<4xf32>) -> (tensor<4xf32>) {
     ^bb0(%i : tensor<i64>, %s : tensor<4xf32>):

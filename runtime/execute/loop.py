@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...backends.control import Control
+from ...errors import ProgramError
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +22,15 @@ class Loop:
     condition: np.ndarray | None = None
 
     def iterations(self, counter: np.ndarray) -> Iterator[int]:
-        """The numbers of the iterations; ``counter`` holds each while it runs."""
-        trips = self.max_trips
-        if self.trip is not None:
-            trips = min(trips, int(self.trip.reshape(())))
+        """The numbers of the iterations; ``counter`` holds each while it runs.
+
+        Raises ProgramError where the trip count is more than the loop may make.
+        """
+        trips = self.max_trips if self.trip is None else int(self.trip.reshape(()))
+        if trips > self.max_trips:
+            raise ProgramError(
+                f"a loop must make at most {self.max_trips} iterations, its trip count is {trips}"
+            )
         number = 0
         while number < trips and (self.condition is None or bool(self.condition.reshape(()))):
             counter[...] = number

@@ -15,6 +15,7 @@ from ...dialects.attributes import WeightAttr, table_of
 from ...dialects.control import IfOp, LoopOp, captured_values
 from ...dialects.types import dtype_of, shape_of
 from ...errors import InputError, IRError
+from ..execute.loop import Loop
 from .graph_ops import linear, run_graph_op
 
 #: Called with every operation, its operands and its results, in the order of execution.
@@ -90,13 +91,12 @@ class _Run:
         self, op: LoopOp, operands: list[np.ndarray], values: Mapping[SSAValue, np.ndarray]
     ) -> list[np.ndarray]:
         carried = operands[: len(op.initial)]
-        trips = op.max_trips.value.data
-        if op.trip is not None:
-            trips = min(trips, int(operands[-1]))
-        number = 0
-        while number < trips and (op.conditional is None or bool(carried[0])):
+        condition = None if op.conditional is None else carried[0].copy()
+        loop = Loop(op.max_trips.value.data, operands[-1] if op.trip else None, condition)
+        for number in loop.iterations(np.array(0, np.int64)):
             carried = self.block(op.body.block, [np.array(number, np.int64), *carried], values)
-            number += 1
+            if condition is not None:
+                condition[...] = carried[0]
         return carried
 
 

@@ -66,7 +66,9 @@ def lower_loop(b: GraphBuilder, node: OnnxNode) -> list[SSAValue | None]:
         if spec is not None
     }
     most, counted = _bound(b, trip)
-    most = min([most, *lengths])
+    length = min([most, *lengths])
+    if counted is not None:
+        most = length  # one iteration more would have no row to write
     ends = InsertPoint.before(block.last_op)  # type: ignore[arg-type]
     inner = b.at(ends)
     if conditional:
@@ -77,7 +79,7 @@ def lower_loop(b: GraphBuilder, node: OnnxNode) -> list[SSAValue | None]:
         block.args[1].replace_all_uses_with(always)
         block.erase_arg(block.args[1])
     rows = yielded[len(carried) :]
-    stacks = [_empty(b, most if lengths else 0, row) for row in rows]
+    stacks = [_empty(b, length if lengths else 0, row) for row in rows]
     yielded[len(carried) :] = _write_rows(inner, block, rows, stacks, block.args[0])
     results = _loop(b, block, [*carried, *stacks], yielded, most, counted, conditional)
     return list(results[int(conditional) :])
