@@ -1,11 +1,11 @@
-"""Control flow of a program: which blocks run, how often, and what decides it. Both machines use it.
+"""Control flow of a program, of either machine: which blocks run, how often, what decides it.
 
     control.table i64 [C, 7]  columns below; -1 where there is nothing
 
 A program is cut into blocks; block 0 runs once, every other block belongs to one control operation
 of a block before it. A conditional runs its first or second block; a loop runs its first block
-``max_trips`` times, or as often as the buffer ``trip`` said when it began, which may be no more, and
-only as long as the buffer ``condition`` holds before an iteration, whose number it writes to
+``max_trips`` times, or as often as the buffer ``trip`` said when it began, which may be no more,
+and only as long as the buffer ``condition`` holds before an iteration, whose number it writes to
 ``index``.
 """
 
@@ -132,9 +132,7 @@ def block_count(controls: Sequence[Control]) -> int:
     return 1 + sum(len(control.blocks) for control in controls)
 
 
-def check_nesting(
-    controls: Sequence[Control], used: Sequence[tuple[int, int]]
-) -> None:
+def check_nesting(controls: Sequence[Control], used: Sequence[tuple[int, int]]) -> None:
     """Blocks must nest: ``used`` has (control, block it stands in), each control once.
 
     Raises ProgramError otherwise, so that running a program cannot go in a circle.
@@ -146,9 +144,7 @@ def check_nesting(
             raise ProgramError(f"control {control} of block {block} must run later blocks")
 
 
-def _check_scalar(
-    buffer: int, dtype: type, buffers: Sequence[BufferEntry], where: str
-) -> None:
+def _check_scalar(buffer: int, dtype: type, buffers: Sequence[BufferEntry], where: str) -> None:
     if buffer == -1:
         return
     if not 0 <= buffer < len(buffers):

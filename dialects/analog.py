@@ -15,9 +15,9 @@
 
 Machine and buffers are those of ``place``. A range stands for a loop of the controller over rows
 of the matrix's tile table, all of them in that controller's layer. Every instruction but ``sync``
-raises ``event`` when it is done; streams run side by side and only events order them. Control flow is
-issued by the controller ``control`` while all others wait: its regions hold controllers again, whose
-events are raised anew each time the region runs.
+raises ``event`` when it is done; streams run side by side and only events order them. Control flow
+is issued by the controller ``control`` while all others wait: its regions hold controllers again,
+whose events are raised anew each time the region runs.
 """
 
 from xdsl.dialects.builtin import (

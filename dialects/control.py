@@ -7,8 +7,8 @@
 The condition is a tensor<i1>. ``if`` runs its first region where it holds, else the second; both
 end with ``dialect.yield`` of the results. ``loop`` carries values from one iteration to the next:
 its region takes the iteration's number, tensor<i64>, and the carried values, and yields their next
-ones; the results are the last. It makes ``trip`` (tensor<i64>) iterations, which may be no more than
-``max``, or ``max`` without it; with ``while`` it ends earlier when its first carried value,
+ones; the results are the last. It makes ``trip`` (tensor<i64>) iterations, which may be no more
+than ``max``, or ``max`` without it; with ``while`` it ends earlier when its first carried value,
 tensor<i1>, does not hold before an iteration. Regions may use values from around them.
 
     %r = graph.loop (%x) max 3 : (tensor<4xf32>) -> (tensor<4xf32>) {
@@ -82,9 +82,7 @@ class IfOp(ControlOp):
         cls, condition: SSAValue, types: Sequence[Attribute], then: Region, otherwise: Region
     ) -> Operation:
         """The op of the given result types; regions end with the dialect's yield."""
-        return cls.create(
-            operands=[condition], result_types=list(types), regions=[then, otherwise]
-        )
+        return cls.create(operands=[condition], result_types=list(types), regions=[then, otherwise])
 
     def verify_(self) -> None:
         if self.condition.type != CONDITION:

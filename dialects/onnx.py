@@ -9,7 +9,8 @@
 ``onnx.Subgraph`` holds several nodes for the host at once, those between which no value has a
 static type. All schemas are those of the newest operator set. Subgraphs (If, Loop, Scan) are kept
 as the bytes of their GraphProto, which the host can run, and, where all their types are static, as
-regions too, which end in ``onnx.yield``: these are lowered. Verifiers hold the schemas' element types.
+regions too, which end in ``onnx.yield``: these are lowered. Verifiers hold the schemas' element
+types.
 
     %y = onnx.Gemm(%x, %w, _) <{transB = 1 : i64}>
       : (tensor<1x4xf32>, tensor<3x4xf32>) -> (tensor<1x3xf32>)
@@ -186,8 +187,7 @@ def _make_class(schema: "OpSchema") -> type[OnnxOp]:
         definition = prop_def if attribute.required else opt_prop_def
         body[_field(name, body)] = definition(_attribute_constraint(attribute), prop_name=name)
         if attribute.default_value.type:
-            value = helper.get_attribute_value(attribute.default_value)
-            defaults[name] = value.decode() if isinstance(value, bytes) else value
+            defaults[name] = _as_text(helper.get_attribute_value(attribute.default_value))
     if any(a.type == OpSchema.AttrType.GRAPH for a in schema.attributes.values()):
         body[CAPTURES] = var_operand_def(BaseAttr(TensorType))
         body[CAPTURE_NAMES] = opt_prop_def(ArrayAttr)
@@ -222,6 +222,13 @@ def _define(name: str, body: dict[str, Any], signature: Signature, *, pure: bool
     made: type[OnnxOp] = irdl_op_definition(type(class_name, (OnnxOp,), namespace))
     made.SIGNATURE = signature
     return made
+
+
+def _as_text(value: Any) -> Any:
+    """``value`` with strings where onnx has bytes."""
+    if isinstance(value, list):
+        return [_as_text(item) for item in value]
+    return value.decode() if isinstance(value, bytes) else value
 
 
 def _attribute_constraint(attribute: Any) -> AttrConstraint:

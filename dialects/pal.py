@@ -17,9 +17,9 @@
 Machine and buffers are those of ``place``; each memory belongs to one device. Slots are numbered
 in program order; ``after`` names those that must have finished first, because bytes are shared, and
 times are integers of picoseconds since the start of the inference. Control flow is a slot for which
-all earlier ones have finished and which all later ones wait for; the slots in its regions are numbered
-and timed anew, from the start of the region. A task's region sees only the
-buffers it reads. In ``quantized`` execution ``pal`` ops say themselves what is rounded; a ``tile``
+all earlier ones have finished and which all later ones wait for; the slots in its regions are
+numbered and timed anew, from the start of the region. A task's region sees only the buffers it
+reads. In ``quantized`` execution ``pal`` ops say themselves what is rounded; a ``tile``
 op's floating-point operands and results are rounded to the task's format, or to pal16, the wide
 companion, where that is a PAL format. A sample:
 

@@ -15,8 +15,8 @@
 Results live in buffers, not in SSA values: a slot reads and writes memory, and slots run in their
 order unless nothing ties them. Site tables have one row a tile, ``(layer, row, col, array_row,
 array_col)``; route tables ``(layer, row, col, hops, vias)``. The slots in a region are part of the
-slot of their ``if`` or ``loop``. A loop writes its counter before each iteration, and reads its trip
-count once, its condition before each iteration.
+slot of their ``if`` or ``loop``. A loop writes its counter before each iteration, and reads its
+trip count once, its condition before each iteration.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,6 @@ from xdsl.dialects.builtin import (
     IntegerAttr,
     StringAttr,
     TensorType,
-    i32,
     i64,
 )
 from xdsl.ir import (

@@ -34,7 +34,6 @@ from xdsl.irdl import (
     AnyAttr,
     IRDLOperation,
     irdl_op_definition,
-    operand_def,
     prop_def,
     traits_def,
     var_operand_def,

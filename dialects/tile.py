@@ -175,6 +175,4 @@ MapOp, ReduceOp, ViewOp, WindowOp = OPS["map"], OPS["reduce"], OPS["view"], OPS[
 ContractOp, HostOp = OPS["contract"], OPS["host"]
 IfOp, LoopOp = control_ops("tile", YieldOp)
 
-Tile = Dialect(
-    "tile", [ProgramOp, MvmOp, IfOp, LoopOp, YieldOp, *OPS.values()], [CrossbarType]
-)
+Tile = Dialect("tile", [ProgramOp, MvmOp, IfOp, LoopOp, YieldOp, *OPS.values()], [CrossbarType])

@@ -2,7 +2,8 @@
 
 Operands lie in their tables and have the shapes that the operation needs; tile ranges lie in the
 layer of their controller; DRIVE, INTEGRATE, CONVERT and ACCUMULATE of a product follow each other;
-events are numbered from 0 in each block and raised once; a stream ends with its one HALT; blocks nest.
+events are numbered from 0 in each block and raised once; a stream ends with its one HALT; blocks
+nest.
 """
 
 from collections.abc import Sequence

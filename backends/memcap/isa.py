@@ -92,7 +92,7 @@ class Instruction:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """The instructions of one controller: ``layerN``, ``vector``, ``dma``, ``host``, ``control``."""
+    """What one controller issues: ``layerN``, ``vector``, ``dma``, ``host``, ``control``."""
 
     unit: str
     instructions: tuple[Instruction, ...]
@@ -141,9 +141,7 @@ def _record(i: Instruction, pool: list[int]) -> tuple[int, ...]:
     return int(i.opcode), INIT if i.init else 0, 0, i.event, i.node, a, b, c, d, e
 
 
-def decode_streams(
-    tensors: Mapping[str, np.ndarray], names: Sequence[str]
-) -> list[list[Stream]]:
+def decode_streams(tensors: Mapping[str, np.ndarray], names: Sequence[str]) -> list[list[Stream]]:
     """The inverse of :func:`encode_streams`. Raises ProgramError for what is no instruction.
 
     Operands are checked against the program's tables by ``decode.decode_program``.

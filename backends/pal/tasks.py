@@ -38,16 +38,14 @@ def _record(*names: str) -> np.dtype:
 
 
 TASK = _record(
-    "block", "slot", "device", "format", "start_ps", "finish_ps", "node", "first_ref", "ins", "outs",
-    "first_step", "steps", "first_wait", "waits",
+    "block", "slot", "device", "format", "start_ps", "finish_ps", "node", "first_ref", "ins",
+    "outs", "first_step", "steps", "first_wait", "waits",
 )  # fmt: skip
 TRANSFER = _record(
     "block", "slot", "source", "target", "bytes", "start_ps", "finish_ps", "node", "first_wait",
     "waits",
 )  # fmt: skip
-FLOW = _record(
-    "block", "slot", "control", "start_ps", "finish_ps", "node", "first_wait", "waits"
-)
+FLOW = _record("block", "slot", "control", "start_ps", "finish_ps", "node", "first_wait", "waits")
 STEP = _record(
     "opcode", "kernel", "format", "axis", "search", "first_operand", "operands", "first_result",
     "results",

@@ -53,9 +53,7 @@ def control_bodies(
             return _scan_body(node, graphs["body"], specs, normalize)
 
 
-def captured_specs(
-    graph: "GraphProto", specs: Mapping[str, TensorSpec]
-) -> dict[str, TensorSpec]:
+def captured_specs(graph: "GraphProto", specs: Mapping[str, TensorSpec]) -> dict[str, TensorSpec]:
     """The types of what ``graph`` takes from around it. Raises ModelError for an unknown name."""
     names = free_names(graph)
     missing = [name for name in names if name not in specs]
@@ -181,4 +179,3 @@ def _value_of(name: str, constants: Mapping[str, Constant]) -> Any:
 
 def _are_scalars(specs: Mapping[str, TensorSpec], names: Iterable[str]) -> bool:
     return all(not name or np.prod(specs[name].shape) == 1 for name in names)
-

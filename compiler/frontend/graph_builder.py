@@ -103,7 +103,9 @@ class GraphBuilder:
         """A tensor of equal elements, made while running."""
         name = element_name(dtype)
         b = BodyBuilder()
-        return self.map([], b.finish(b.unsigned(b.const(value, name.removeprefix("u")), name)), shape)
+        return self.map(
+            [], b.finish(b.unsigned(b.const(value, name.removeprefix("u")), name)), shape
+        )
 
     # element-wise
 

@@ -30,8 +30,8 @@ from .gather_host_nodes import gather_host_nodes
 from .model import Body, TensorSpec
 from .open_functions import has_body, open_function
 from .pack_ports import UNPACK, is_port_node, port_type
-from .rename_values import rename_uses, subgraphs_of, used_names
 from .remove_dead_nodes import remove_dead_nodes
+from .rename_values import rename_uses, subgraphs_of, used_names
 from .small_constants import constant_value, small_constant, small_constants
 from .static_types import check_size, declared_specs, no_type, spec_of
 
@@ -296,9 +296,7 @@ class Normalizer:
         self.bodies[node.name] = found.bodies
         return list(found.outputs)
 
-    def _normalize_body(
-        self, graph: "GraphProto", inputs: Mapping[str, TensorSpec]
-    ) -> Body | None:
+    def _normalize_body(self, graph: "GraphProto", inputs: Mapping[str, TensorSpec]) -> Body | None:
         """``graph`` with formal inputs of the given types; None where a value has no type."""
         captured = captured_specs(graph, self.specs)
         own, foreign = small_constants(graph)

@@ -5,7 +5,8 @@ start; ``convert-tile-to-place`` applies it. HEFT works on the graph of ops: dur
 target's rates, transfers by its routes, inputs and outputs on the host. A view that only renames
 bytes costs nothing and stays with its producer; a stored matrix goes where its products are, a
 copy to each device. The blocks of control flow are scheduled first, each for itself, with what they
-take from outside on the host, which runs the control flow too. The function keeps what was found as its attribute ``schedule``.
+take from outside on the host, which runs the control flow too. The function keeps what was found as
+its attribute ``schedule``.
 """
 
 from collections.abc import Mapping, Sequence
@@ -212,8 +213,7 @@ class _Work:
         """(task, task that needs it, amount, unit), each value once."""
         edges = []
         uses = [
-            (self.inputs + i, [*op.operands, *captured_values(op)])
-            for i, op in enumerate(self.ops)
+            (self.inputs + i, [*op.operands, *captured_values(op)]) for i, op in enumerate(self.ops)
         ]
         uses += [(self.inputs + len(self.ops) + i, [x]) for i, x in enumerate(self.outputs)]
         for task, operands in uses:

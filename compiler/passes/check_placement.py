@@ -136,9 +136,7 @@ def _value_name(op: Operation) -> str:
 
 def is_slot(op: Operation) -> bool:
     """Whether ``op`` takes a slot."""
-    return isinstance(
-        op, (place.MvmOp, place.StageOp, place.MoveOp, place.IfOp, place.LoopOp)
-    )
+    return isinstance(op, (place.MvmOp, place.StageOp, place.MoveOp, place.IfOp, place.LoopOp))
 
 
 def slot_operands(op: Operation) -> tuple[Sequence[SSAValue], Sequence[SSAValue]]:

@@ -5,10 +5,10 @@
     place.stage  -> analog.vector or analog.host              place.move -> analog.move
     place.if, place.loop -> analog.if, analog.loop            with streams of their own inside
 
-Streams (``layerN``, ``vector``, ``dma``, ``host``, ``control``) keep the order of the slots; ``analog.sync`` is
-written only where another stream must have finished first: bytes read after they were written,
-bytes written after others are done with them, and stacks with too many layers at work. Control flow
-waits for everything before it, and everything behind waits for it.
+Streams (``layerN``, ``vector``, ``dma``, ``host``, ``control``) keep the order of the slots;
+``analog.sync`` is written only where another stream must have finished first: bytes read after they
+were written, bytes written after others are done with them, stacks with too many layers at work.
+Control flow waits for everything before it, and everything behind waits for it.
 """
 
 from collections.abc import Mapping, Sequence

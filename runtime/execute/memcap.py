@@ -101,9 +101,7 @@ class MemcapExecutor(Executor):
                     continue
             completed(i.outs)
 
-    def _step(
-        self, unit: str, i: Instruction, products: dict[str, _Product], first: int
-    ) -> None:
+    def _step(self, unit: str, i: Instruction, products: dict[str, _Product], first: int) -> None:
         match i.opcode:
             case Opcode.DRIVE:
                 x = self._views[i.ins[0]].copy()

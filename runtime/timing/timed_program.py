@@ -1,4 +1,4 @@
-"""What timing a program yields, whichever machine it is for, and what its control flow adds up to."""
+"""What timing a program of either machine yields, and what its control flow adds up to."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""If, Loop and Scan as control flow of the program: every level and both machines, as ONNX Runtime."""
+"""If, Loop and Scan as control flow of the program, at every level and on both machines."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

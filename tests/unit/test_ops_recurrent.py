@@ -142,12 +142,44 @@ def test_full_lengths_are_like_none() -> None:
     check("GRU", inputs)
 
 
-def test_what_stays_on_the_host() -> None:
-    inputs = inputs_of("RNN", 1)
-    short = {**inputs, "lengths": np.array([TIME, 1, TIME], np.int32)}
-    with pytest.raises(NotLowered, match="different lengths"):
-        check("RNN", short)
-    with pytest.raises(NotLowered, match="too many to unroll"):
-        check("RNN", inputs_of("RNN", 1, time=257))
-    with pytest.raises(NotLowered, match="W is computed"):
-        check_op("RNN", inputs, {"hidden_size": HIDDEN}, 2, ["R", "B"])
+@pytest.mark.parametrize("op", CELLS)
+@pytest.mark.parametrize("direction", DIRECTIONS)
+@pytest.mark.parametrize("time", [TIME, 7])
+@pytest.mark.parametrize("known", [True, False])
+def test_sequences_of_different_lengths(op: str, direction: str, time: int, known: bool) -> None:
+    """A sequence that is over keeps its state; backwards it begins at its own end."""
+    inputs = inputs_of(op, DIRECTIONS[direction], time=time)
+    inputs["lengths"] = np.array([time, 1, time - 1], np.int32)
+    attrs = {"hidden_size": HIDDEN, "direction": direction}
+    constants = ["W", "R", "B", *(["lengths"] if known else [])]
+    outputs = 3 if op == "LSTM" else 2
+    check_op(op, inputs, attrs, outputs, constants, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("op", CELLS)
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_many_steps_are_a_loop(op: str, direction: str) -> None:
+    lowered = check(op, inputs_of(op, DIRECTIONS[direction], time=9), direction=direction)
+    assert lowered.ops.count("loop") == 1
+    if op == "GRU":
+        attrs = {"direction": direction, "linear_before_reset": 1}
+        assert check(op, inputs_of(op, DIRECTIONS[direction], time=9), **attrs).ops.count("loop")
+
+
+@pytest.mark.parametrize("op", CELLS)
+@pytest.mark.parametrize("time", [TIME, 6])
+def test_weights_may_be_computed(op: str, time: int) -> None:
+    inputs = inputs_of(op, 2, time=time)
+    if op == "LSTM":
+        inputs["P"] = floats(2, 3 * HIDDEN)
+    for constants in ([], ["W"], ["R", "B"]):
+        for attrs in ({}, {"linear_before_reset": 1}) if op == "GRU" else ({},):
+            full = {"hidden_size": HIDDEN, "direction": "bidirectional", **attrs}
+            outputs = 3 if op == "LSTM" else 2
+            lowered = check_op(op, inputs, full, outputs, constants, rtol=1e-4, atol=1e-5)
+            assert "contract" in {o.name.split(".")[1] for o in lowered.module.walk()}
+
+
+def test_activations_of_unequal_number_stay_on_the_host() -> None:
+    with pytest.raises(NotLowered, match="1 activations for 2 directions"):
+        check("RNN", inputs_of("RNN", 2), direction="bidirectional", activations=["Tanh"])

@@ -201,4 +201,3 @@ def _end_block(block: Block, values: Sequence[SSAValue]) -> None:
     assert last is not None
     block.erase_op(last)
     block.add_op(graph.YieldOp.create(operands=list(values)))
-
