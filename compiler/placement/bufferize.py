@@ -93,6 +93,8 @@ class Planner:
         #: Slots so far, and the ends of loops: the time in which buffers live.
         self._clock = 0
         self._block = self.slots
+        #: Results that are written where control flow wants them.
+        self._wanted_in: dict[SSAValue, Buffer] = {}
         #: For each block of control flow around, the homes that are only filled inside it.
         self._scopes: list[list[tuple[SSAValue, str]]] = []
         self._homes: dict[SSAValue, dict[str, Buffer]] = {}
@@ -146,8 +148,14 @@ class Planner:
         if whole is not None:
             writes = [self._alias(op.results[0], whole)]
         else:
-            writes = [self._new(result, memory) for result in op.results]
+            writes = [self._result(result, memory) for result in op.results]
         self._slot(unit, op, reads, writes)
+
+    def _result(self, value: SSAValue, memory: str) -> Buffer:
+        target = self._wanted_in.get(value)
+        if target is None or target.memory != memory:
+            return self._new(value, memory)
+        return self._alias(value, target)
 
     @staticmethod
     def _updated_in_place(op: Operation, data: Buffer) -> Buffer | None:
@@ -169,10 +177,15 @@ class Planner:
         ]
         slot = self._slot(unit, op, [condition], [])
         for block, values in zip(op.blocks, yields, strict=True):
+            for value, result in zip(values, results, strict=True):
+                if value not in self._wanted_in and _maker_in(value, block) is not None:
+                    self._wanted_in[value] = result
             with self._inside(slot):
                 self._plan_ops(block)
                 for value, result in zip(values, results, strict=True):
-                    self._slot("dma", None, [self._home_near(value, result.memory)], [result])
+                    source = self._home_near(value, result.memory)
+                    if source.root is not result:
+                        self._slot("dma", None, [source], [result])
 
     def _plan_loop(self, op: LoopOp) -> None:
         unit = self.unit_of(op)
@@ -188,6 +201,9 @@ class Planner:
         if op.conditional is not None:
             reads.append(carried[0])
         counter = self._new(block.args[0], self.machine.unit_memory[unit])
+        for value, argument, buffer in zip(yields, block.args[1:], carried, strict=True):
+            if value not in self._wanted_in and may_overwrite(value, argument, block):
+                self._wanted_in[value] = buffer
         start = self._clock
         slot = self._slot(unit, op, reads, [counter])
         with self._inside(slot):
@@ -400,6 +416,41 @@ class Planner:
             if offset >= 0:
                 buffer.offset = offset
         return left
+
+
+def may_overwrite(value: SSAValue, argument: SSAValue, block: Block) -> bool:
+    """Whether what makes ``value`` in ``block`` may write it over ``argument``, a block argument.
+
+    Nothing may read the argument later, and what makes the value only element by element.
+    """
+    maker = _maker_in(value, block)
+    if maker is None or (isinstance(maker, TensorOp) and maker.KIND == "update"):
+        return False
+    order = {op: i for i, op in enumerate(block.ops)}
+    for user, is_direct in _readers(argument):
+        at = block.find_ancestor_op_in_block(user)
+        assert at is not None
+        own = at is maker and is_direct and isinstance(maker, TensorOp) and maker.KIND == "map"
+        if not own and order[at] >= order[maker]:
+            return False
+    return True
+
+
+def _maker_in(value: SSAValue, block: Block) -> Operation | None:
+    """The operation of ``block`` that computes ``value`` into a buffer, if there is one."""
+    owner = value.owner
+    if not isinstance(owner, Operation) or owner.parent is not block or not _takes_a_slot(owner):
+        return None
+    return owner
+
+
+def _readers(value: SSAValue) -> Iterator[tuple[Operation, bool]]:
+    """The operations that read ``value``, and whether they do so directly or through a view."""
+    for use in value.uses:
+        yield use.operation, True
+        if renamed_offset(use.operation) is not None:
+            for reader, _ in _readers(use.operation.results[0]):
+                yield reader, False
 
 
 def _is_plain(buffer: Buffer) -> bool:
