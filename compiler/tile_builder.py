@@ -44,16 +44,23 @@ class ProgrammedMatrices:
         self, key: tuple[object, str], point: InsertPoint, make: Callable[[], tile.ProgramOp]
     ) -> SSAValue:
         """The crossbar of ``key``, made now where there is none, and ready to use at ``point``."""
-        if point.block is self.main and key in self._found:
-            return self._found[key]  # the block is walked in order
-        at = self._before(point)
-        op = self._found[key].owner if key in self._found else make()
+        found = self._found.get(key)
+        if found is None:
+            op: Operation = make()
+            Rewriter.insert_op(op, self._before(point))
+            found = self._found[key] = op.results[0]
+        elif point.block is not self.main:  # which is walked in order
+            self._bring_before(found, self._before(point))
+        return found
+
+    @staticmethod
+    def _bring_before(crossbar: SSAValue, point: InsertPoint) -> None:
+        op, user = crossbar.owner, point.insert_before
         assert isinstance(op, Operation)
-        if op.parent is not None:
+        assert user is not None
+        if not op.is_before_in_block(user):
             op.detach()
-        Rewriter.insert_op(op, at)
-        self._found[key] = op.results[0]
-        return self._found[key]
+            Rewriter.insert_op(op, point)
 
     def _before(self, point: InsertPoint) -> InsertPoint:
         """``point``, or where control flow begins in the main block that it lies in."""

@@ -49,6 +49,7 @@ from .place import (
     LOOP_FORMAT,
     BufferCopy,
     BufferType,
+    ControlSlot,
     IfSlot,
     LoopSlot,
     RegionSlot,
@@ -254,11 +255,11 @@ class HostOp(RegionInstruction):
     name = "analog.host"
 
 
-class _HoldsControllers(IRDLOperation):
+class _HoldsControllers(ControlSlot):
     def verify_(self) -> None:
         super().verify_()
-        for region in self.regions:
-            for op in region.block.ops:
+        for block in self.blocks:
+            for op in block.ops:
                 if not isinstance(op, ControllerOp):
                     raise VerifyException(f"{self.name} holds controllers only, not {op.name}")
 

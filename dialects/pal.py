@@ -81,6 +81,7 @@ from .place import (
     LOOP_FORMAT,
     BufferCopy,
     BufferType,
+    ControlSlot,
     IfSlot,
     LoopSlot,
     MachineOp,
@@ -280,12 +281,12 @@ class TransferOp(BufferCopy, TimedSlot):
             )
 
 
-class _HoldsSlots(TimedSlot):
+class _HoldsSlots(TimedSlot, ControlSlot):
     def verify_(self) -> None:
         self.verify_when()
         super().verify_()
-        for region in self.regions:
-            for op in region.block.ops:
+        for block in self.blocks:
+            for op in block.ops:
                 if not isinstance(op, TimedSlot):
                     raise VerifyException(f"{self.name} holds slots only, not {op.name}")
 

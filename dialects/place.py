@@ -420,8 +420,8 @@ class ControlSlot(IRDLOperation):
 
     @property
     def blocks(self) -> list[Block]:
-        """The blocks that may run, one a region."""
-        return [region.block for region in self.regions]
+        """The blocks that may run, one a region; an empty one where a region has no slot."""
+        return [region.block if region.blocks else Block() for region in self.regions]
 
     @property
     def ins(self) -> list[SSAValue]:
@@ -433,19 +433,24 @@ class ControlSlot(IRDLOperation):
         """The buffers that the operation itself writes."""
         return []
 
+    def verify_(self) -> None:
+        if any(len(region.blocks) > 1 for region in self.regions):
+            raise VerifyException(f"{self.name}: a region must be one block")
+
 
 class IfSlot(ControlSlot):
     """Runs the slots of its first region where the condition holds, else those of the second."""
 
     condition = operand_def(BufferType)
-    then_body = region_def("single_block")
-    else_body = region_def("single_block")
+    then_body = region_def()
+    else_body = region_def()
 
     @property
     def ins(self) -> list[SSAValue]:
         return [self.condition]
 
     def verify_(self) -> None:
+        super().verify_()
         _verify_scalar(self, self.condition, CONDITION)
 
 
@@ -456,7 +461,7 @@ class LoopSlot(ControlSlot):
     trip = opt_operand_def(BufferType)
     condition = opt_operand_def(BufferType)
     max_trips = prop_def(IntegerAttr.constr(i64))
-    body = region_def("single_block")
+    body = region_def()
     irdl_options = (AttrSizedOperandSegments(as_property=True),)
 
     @property
@@ -468,6 +473,7 @@ class LoopSlot(ControlSlot):
         return [self.index]
 
     def verify_(self) -> None:
+        super().verify_()
         for value, kind in (
             (self.index, COUNTER),
             (self.trip, COUNTER),

@@ -121,9 +121,9 @@ def _as_run(block: Block) -> Iterator[Operation]:
             continue
         yield op
         if isinstance(op, place.LoopOp):
-            yield from _as_run(op.body.block)
+            yield from _as_run(op.blocks[0])
             yield op  # its counter is written and its condition read again
-            yield from _as_run(op.body.block)
+            yield from _as_run(op.blocks[0])
         elif isinstance(op, place.IfOp):
             for inner in op.blocks:
                 yield from _as_run(inner)

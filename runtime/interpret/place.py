@@ -104,7 +104,7 @@ class _Slots:
             case place.LoopOp():
                 loop = Loop(op.max_trips.value.data, *map(self._scalar, (op.trip, op.condition)))
                 for _ in loop.iterations(view(op.index)):
-                    self.run(op.body.block)
+                    self.run(op.blocks[0])
         return []
 
     def _scalar(self, buffer: SSAValue | None) -> np.ndarray | None:
