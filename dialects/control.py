@@ -195,9 +195,9 @@ class LoopOp(ControlOp):
         )
         parser.parse_keyword("max")
         most = parser.parse_integer()
-        trip = []
+        trip: SSAValue | None = None
         if parser.parse_optional_keyword("trip") is not None:
-            trip = parser.resolve_operands([parser.parse_unresolved_operand()], [COUNTER], pos)
+            trip = parser.resolve_operand(parser.parse_unresolved_operand(), COUNTER)
         conditional = parser.parse_optional_keyword("while") is not None
         attributes = parser.parse_optional_attr_dict()
         parser.parse_punctuation(":")
@@ -209,7 +209,7 @@ class LoopOp(ControlOp):
             initial,
             parser.parse_region(),
             most,
-            trip=trip[0] if trip else None,
+            trip=trip,
             conditional=conditional,
         )
         op.attributes.update(attributes)

@@ -175,7 +175,8 @@ class MeshProgram(DecodedProgram):
     def blocks(self) -> list[list[Task | Transfer | Flow]]:
         """The slots of each block in program order."""
         blocks: list[list[Task | Transfer | Flow]] = [[] for _ in range(block_count(self.controls))]
-        for slot in (*self.tasks, *self.transfers, *self.flows):
+        every: list[Task | Transfer | Flow] = [*self.tasks, *self.transfers, *self.flows]
+        for slot in every:
             blocks[slot.block].append(slot)
         return [sorted(slots, key=lambda s: s.slot) for slots in blocks]
 

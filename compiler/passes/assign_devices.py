@@ -76,7 +76,7 @@ def _assign(function: func.FuncOp, target: MeshTarget) -> None:
 
 def _assign_block(block: Block, target: MeshTarget) -> "tuple[_Work, Schedule]":
     """Schedule the blocks within ``block``, then ``block`` itself."""
-    inside_ps = {
+    inside_ps: dict[Operation, int] = {
         op: inner_duration_ps(op, [_assign_block(b, target)[1].makespan_ps for b in op.blocks])
         for op in block.ops
         if isinstance(op, ControlOp)

@@ -88,7 +88,7 @@ def _convert(block: Block, machine: place.MachineOp) -> None:
 def _slots_of(block: Block) -> list[Operation]:
     """The slots of a block in their order."""
     slots = [op for op in block.ops if is_slot(op)]
-    return sorted(slots, key=lambda op: op.slot.value.data)  # type: ignore[attr-defined]
+    return sorted(slots, key=lambda op: op.slot.value.data)
 
 
 def _issue(

@@ -191,7 +191,7 @@ class _Writer:
     def block(self, block: Block) -> None:
         """Write the slots of a block in their order."""
         slots = [op for op in block.ops if is_slot(op)]
-        for op in sorted(slots, key=lambda op: op.slot.value.data):  # type: ignore[attr-defined]
+        for op in sorted(slots, key=lambda op: op.slot.value.data):
             self.slot(op)
 
     def slot(self, op: Operation) -> None:

@@ -402,15 +402,15 @@ def _loop(
     stacks: list[SSAValue] = []
     for d, way in enumerate(ways):
         t = _backwards(inner, counter, seqs.time) if way.backward else counter
-        state = tuple(arguments[d * size : (d + 1) * size])
+        state: State = tuple(arguments[d * size : (d + 1) * size])
         state, row = _advance(inner, seqs, way, t, state)
         new_states += state
         stacks.append(inner.update(arguments[len(states) + d], t, row))
     block.add_op(graph.YieldOp.create(operands=[*new_states, *stacks]))
     op = graph.LoopOp.make(carried, Region(block), seqs.time)
     b.insert(op)
-    results = list(op.results)
-    last = [tuple(results[d * size : (d + 1) * size]) for d in range(len(ways))]
+    results: list[SSAValue] = list(op.results)
+    last: list[State] = [tuple(results[d * size : (d + 1) * size]) for d in range(len(ways))]
     return results[len(states) :], last
 
 
