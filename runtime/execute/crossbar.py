@@ -182,19 +182,22 @@ def run_matrix(
     return out
 
 
-def run_exact(weights: Array, tiles: NDArray[np.int32], x: Array) -> Array:
-    """Float32 partial sums per tile, added up: ``x[G, P, K]`` -> ``[G, P, N]``.
+def run_exact(weights: Array, tiles: NDArray[np.int32], x: Array) -> NDArray[np.float64]:
+    """Float64 partial sums per tile, added up: ``x[G, P, K]`` -> ``[G, P, N]``.
 
-    Equals ``x @ weights`` up to rounding exactly when the tiles cover the matrix once.
+    Equals ``x @ weights`` up to rounding exactly when the tiles cover the matrix once. Float64, so
+    that the way a matrix is cut does not show in a float32 result. Weights are widened block by
+    block: they may be mapped from a file and larger than memory.
     """
     groups, _, width = weights.shape
-    out = np.zeros((groups, x.shape[1], width), np.float32)
+    x = x.astype(np.float64)
+    out = np.zeros((groups, x.shape[1], width), np.float64)
     for group, row0, rows, cols, _ in band_classes(tiles):
         starts, whole = rounds(group), is_whole(cols)
         for lo, hi in batches(starts, cols.shape[1] * x.shape[1]):
             part = slice(lo, hi)
             block = block_of(weights, group[part], row0[part], rows, cols[part], whole)
-            y = np.matmul(rows_of(x, group[part], row0[part], rows), block)
+            y = np.matmul(rows_of(x, group[part], row0[part], rows), block.astype(np.float64))
             accumulate(out, y, group[part], cols[part], whole)
     return out
 

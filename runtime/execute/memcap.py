@@ -63,6 +63,8 @@ class MemcapExecutor(Executor):
         self._first_event = np.cumsum([0, *events[:-1]]).tolist()
         self._events = sum(events)
         self._run = 0  # of all blocks together
+        #: What the parts of each product have added up to, by the buffer of its result.
+        self._sums: dict[int, np.ndarray] = {}
         self._control = ControlFlow(self.program.controls, self._views)
 
     @property
@@ -127,10 +129,16 @@ class MemcapExecutor(Executor):
                 f"a product of shape {list(sums.shape)} cannot go to {list(y.shape)}",
                 where=self.program.node(i),
             )
-        if i.init:
-            y[...] = sums
-        else:
-            np.add(y, sums, out=y, casting="unsafe")
+        if not i.init:
+            # The accumulator is wider than the buffer, as long as nobody else wrote there.
+            before = self._sums.get(i.outs[0])
+            if before is None or not np.array_equal(
+                before.astype(y.dtype), y, equal_nan=y.dtype.kind == "f"
+            ):
+                before = y
+            sums = before + sums
+        self._sums[i.outs[0]] = sums
+        y[...] = sums
 
     def _vector(self, i: Instruction) -> None:
         kernel = self.program.kernels[i.index]

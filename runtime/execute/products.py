@@ -17,7 +17,6 @@ class Products:
         if mode not in ("exact", "quantized", "noisy"):
             raise ProgramError(f"mode must be exact, quantized or noisy, came {mode!r}")
         self.program, self.mode, self.seed = program, mode, seed
-        self._weights: dict[int, np.ndarray] = {}
         self._prepared: dict[tuple[int, Tiles], PreparedMatrix] = {}
         self._squares: dict[int, float] = {}
         self._counts: dict[int, int] = {}
@@ -46,7 +45,7 @@ class Products:
         self._counts[number] = self._counts.get(number, 0) + x.size
 
     def run(self, number: int, tiles: Tiles, x: np.ndarray, stream: int) -> np.ndarray:
-        """The part of ``x @ matrix`` that ``tiles`` compute, in the type of the mode's arithmetic.
+        """The part of ``x @ matrix`` that ``tiles`` compute: float64 in exact mode, else float32.
 
         ``stream`` names this use of the arrays among all reads, for the noise.
         """
@@ -63,20 +62,9 @@ class Products:
 
     def _exact(self, number: int, tiles: Tiles, x: np.ndarray) -> np.ndarray:
         matrix = self.program.matrices[number]
-        if number not in self._weights:
-            assert matrix.weights is not None
-            weights = self.program.program.tensors[matrix.weights]
-            wide = np.float64 if weights.dtype == np.float64 else np.float32
-            self._weights[number] = np.ascontiguousarray(weights, wide)
-        weights = self._weights[number]
-        table = matrix.tiles[slice(*tiles)]
-        if weights.dtype == np.float32:
-            return run_exact(weights, table, np.ascontiguousarray(x, np.float32))
-        out = np.zeros((*x.shape[:2], matrix.shape[2]))
-        for group, row, rows, col, cols in table.tolist():
-            block = weights[group, row : row + rows, col : col + cols]
-            out[group, :, col : col + cols] += x[group, :, row : row + rows] @ block
-        return out
+        assert matrix.weights is not None
+        weights = self.program.program.tensors[matrix.weights]
+        return run_exact(weights, matrix.tiles[slice(*tiles)], x)
 
     def _prepare(self, number: int, tiles: Tiles) -> PreparedMatrix:
         key = (number, tiles)
