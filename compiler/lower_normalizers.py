@@ -3,7 +3,9 @@
     softmax  max -> exp(x - max) -> sum -> e / sum            log: x - max - log(sum)
     norm     mean -> (x - mean)^2 -> mean -> 1 / sqrt(. + eps) -> (x - mean) * . * scale + bias
 
-Float16 and bfloat16 operands are computed in float32 and rounded once, at the end.
+A softmax is what ONNX's function body says, in the type of its operand (sums of 16-bit floats are
+accumulated in float32). A norm of float16 or bfloat16 operands is computed in float32
+and rounded once, at the end, as ONNX's ``stash_type`` asks.
 """
 
 from collections.abc import Sequence
@@ -20,19 +22,16 @@ from .tile_builder import TileBuilder
 def lower_softmax(b: TileBuilder, op: graph.SoftmaxOp, x: SSAValue) -> SSAValue:
     """The softmax of ``x`` along the axis of ``op``, or its logarithm."""
     axes = (op.axis.value.data,)
-    wide = _wide(x)
     top = b.reduce(x, "max", axes)
     body = b.body(x, top)
-    exponential = body.unary("exp", _shifted(body, wide))
-    e = b.map([x, top], body.finish(exponential))
+    e = b.map([x, top], body.finish(body.unary("exp", body.sub(0, 1))))
     total = b.reduce(e, "sum", axes)
     if op.log is None:
         body = b.body(e, total)
-        ratio = body.binary("divf", 0, 1)
-        return b.map([e, total], body.finish(body.cast(ratio, _name(x))))
+        return b.map([e, total], body.finish(body.binary("divf", 0, 1)))
     body = b.body(x, top, total)
-    result = body.sub(_shifted(body, wide), body.unary("log", 2))
-    return b.map([x, top, total], body.finish(body.cast(result, _name(x))))
+    result = body.sub(body.sub(0, 1), body.unary("log", 2))
+    return b.map([x, top, total], body.finish(result))
 
 
 def lower_norm(
@@ -66,11 +65,6 @@ def _inverse_root(b: TileBuilder, variance: SSAValue, epsilon: float) -> SSAValu
     name = body.types[0]
     root = body.unary("sqrt", body.add(0, body.const(epsilon, name)))
     return b.map([variance], body.finish(body.binary("divf", body.const(1.0, name), root)))
-
-
-def _shifted(body: BodyBuilder, wide: str) -> int:
-    """``x - max`` of the first two inputs."""
-    return body.sub(body.cast(0, wide), body.cast(1, wide))
 
 
 def _centred(body: BodyBuilder, wide: str, has_mean: bool) -> int:

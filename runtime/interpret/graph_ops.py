@@ -131,16 +131,19 @@ def conv_transposed(
 
 
 def softmax(x: np.ndarray, axis: int, *, log: bool = False) -> np.ndarray:
-    """Softmax along ``axis``, or its logarithm; shifted by the maximum, so that it stays finite."""
-    wide = x.astype(accumulator(x.dtype), copy=False)
+    """Softmax along ``axis``, or its logarithm; shifted by the maximum, so that it stays finite.
+
+    Every step is rounded to the type of ``x``; 16-bit floats are summed in float32.
+    """
     if x.size == 0:
         return x.copy()
     with np.errstate(all="ignore"):
-        shifted = wide - wide.max(axis=axis, keepdims=True)
+        shifted = x - x.max(axis=axis, keepdims=True)
         exponential = np.exp(shifted)
-        total = exponential.sum(axis=axis, keepdims=True)
+        wide = exponential.sum(axis=axis, keepdims=True, dtype=accumulator(x.dtype))
+        total = wide.astype(x.dtype, copy=False)
         y = shifted - np.log(total) if log else exponential / total
-    return cast(np.ndarray, y.astype(x.dtype, copy=False))
+    return cast(np.ndarray, y)
 
 
 def norm(

@@ -232,5 +232,4 @@ def lower_softmax(b: GraphBuilder, node: OnnxNode) -> SSAValue:
     """Softmax along one axis, or its logarithm."""
     x = node.required(0)
     axis = normalise_axis(int(node.attrs["axis"]), x)
-    y = b.softmax(_wide(b, x), axis, log=node.op == "LogSoftmax")
-    return b.cast(y, dtype_of(x))
+    return b.softmax(x, axis, log=node.op == "LogSoftmax")
