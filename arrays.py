@@ -72,11 +72,10 @@ def split_samples(
 
 def input_specs(program: "Program") -> dict[str, tuple[tuple[int, ...], np.dtype]]:
     """The (shape, dtype) of each input of ``program``, by name."""
-    from .backends.tables import ELEMENTS
+    from .dialects.elements import OF_NAME
 
-    dtypes = {name: dtype for name, dtype, _ in ELEMENTS}
     ports = program.manifest["inputs"]
-    return {port["name"]: (tuple(port["shape"]), dtypes[port["dtype"]]) for port in ports}
+    return {port["name"]: (tuple(port["shape"]), OF_NAME[port["dtype"]].dtype) for port in ports}
 
 
 def random_arrays(
@@ -87,13 +86,14 @@ def random_arrays(
     Floats are uniform in -1..1. Integers are 0 or 1: right for masks, and an index that every
     table has.
     """
+    from .dialects.elements import is_float
+
     generator = np.random.default_rng(seed)
     arrays: dict[str, np.ndarray] = {}
     for name, (shape, dtype) in specs.items():
         size = (count, *shape)
-        whole = dtype.kind in "iub"
         drawn: np.ndarray = (
-            generator.integers(0, 2, size) if whole else generator.uniform(-1, 1, size)
+            generator.uniform(-1, 1, size) if is_float(dtype) else generator.integers(0, 2, size)
         )
         arrays[name] = drawn.astype(dtype)
     return arrays
@@ -102,6 +102,8 @@ def random_arrays(
 def _samples_of(
     name: str, arrays: Mapping[str, np.ndarray], spec: tuple[tuple[int, ...], np.dtype]
 ) -> np.ndarray:
+    from .dialects.elements import is_narrow
+
     shape, dtype = spec
     if name not in arrays:
         raise InputError(
@@ -109,8 +111,10 @@ def _samples_of(
             help=f"it holds {', '.join(sorted(arrays)) or 'nothing'}",
         )
     array = arrays[name]
+    if array.dtype == np.dtype((np.void, dtype.itemsize)):
+        array = array.view(dtype)  # .npy files keep the types of ml_dtypes as plain bytes
     if array.dtype != dtype:
-        if not np.can_cast(array.dtype, dtype, "same_kind"):
+        if is_narrow(dtype) or not np.can_cast(array.dtype, dtype, "same_kind"):
             raise InputError(f"input {name!r} must be {dtype}, got {array.dtype}")
         array = array.astype(dtype)
     if array.shape == shape:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...dialects.elements import OF_DTYPE, is_float, is_narrow
 from ...dialects.onnx import RANDOM_OPS
 from ..weights import Constant, Deferred, constant_values
 from .model import TensorSpec
@@ -45,8 +46,10 @@ def fold_node(
     known = [spec for spec in outputs if spec is not None]
     if len(known) < len(outputs) and node.op_type not in _SHRINKING:
         return None
-    if node.op_type in _VIEWS and len(known) == len(outputs) and inputs[0] is not None:
+    if _is_view(node, outputs) and inputs[0] is not None:
         return _fold_view(node, inputs, known)
+    if _rounds_otherwise(node, inputs[0], known):
+        return None
     present = [constant for constant in inputs if constant is not None]
     size = sum(c.nbytes for c in present) + sum(_nbytes(spec) for spec in known)
     if size > FOLD_BYTES:
@@ -54,6 +57,14 @@ def fold_node(
     if any(isinstance(c, Deferred) and c.make is None for c in present):
         return [Deferred(spec.shape, spec.dtype) for spec in known]
     return _evaluate(node, inputs, outputs, opset)
+
+
+def _is_view(node: "NodeProto", outputs: Sequence[TensorSpec | None]) -> bool:
+    """Whether the node moves or converts elements as numpy does; ONNX has rules for float8."""
+    if node.op_type not in _VIEWS or None in outputs:
+        return False
+    converts = node.op_type in ("Cast", "CastLike")
+    return not (converts and outputs[0] is not None and is_narrow(outputs[0].dtype))
 
 
 def _fold_view(
@@ -202,6 +213,17 @@ def _evaluate(
             return None
         results.append(array)
     return results
+
+
+def _rounds_otherwise(
+    node: "NodeProto", source: Constant | None, outputs: Sequence[TensorSpec]
+) -> bool:
+    """Whether onnx.reference rounds where ONNX Runtime, and so the lowering, does otherwise."""
+    if node.op_type not in ("Cast", "CastLike") or source is None or not outputs:
+        return False
+    to = OF_DTYPE[outputs[0].dtype]
+    few_bits = to.is_narrow and not to.is_float
+    return is_float(source.dtype) and (few_bits or to.name == "f8E8M0FNU")
 
 
 def _single_node_model(node: "NodeProto", feeds: dict[str, np.ndarray], opset: int) -> Any:

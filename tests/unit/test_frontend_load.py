@@ -7,7 +7,8 @@ import pytest
 from onnx import ModelProto, TensorProto, defs, helper, numpy_helper
 
 from semc.compiler.frontend import LoadedModel, load_model
-from semc.compiler.weights import Deferred
+from semc.compiler.weights import Deferred, constant_values
+from semc.dialects.elements import ELEMENTS, Element
 from semc.errors import ModelError
 
 from .onnx_models import info, model, perceptron
@@ -196,6 +197,21 @@ def test_random_nodes_and_dequantisation_are_not_folded() -> None:
     assert ops(loaded) == ["RandomNormal", "DequantizeLinear", "MatMul"]
 
 
+@pytest.mark.parametrize("to", [TensorProto.INT4, TensorProto.FLOAT8E8M0, TensorProto.FLOAT8E5M2])
+def test_only_what_is_rounded_as_in_onnx_runtime_is_folded(to: int) -> None:
+    nodes = [
+        helper.make_node("Cast", ["c"], ["q"], to=to),
+        helper.make_node("Cast", ["q"], ["f"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["x", "f"], ["y"]),
+    ]
+    values = {"c": np.array([1.5, -1e9], np.float32)}
+    loaded = load_model(model(nodes, [info("x", [2])], [info("y", [2])], values, NEWEST))
+    folded = to == TensorProto.FLOAT8E5M2
+    assert ops(loaded) == (["Mul"] if folded else ["Cast", "Cast", "Mul"])
+    if folded:
+        assert constant(loaded, "f").tolist() == [1.5, -57344]
+
+
 def test_a_splat_weight_takes_no_memory() -> None:
     loaded = load_model(
         model(
@@ -330,7 +346,7 @@ def test_a_data_dependent_output_is_refused() -> None:
     assert "'y'" in caught.value.message
 
 
-def test_four_bit_weights_widen() -> None:
+def test_four_bit_weights_become_numbers() -> None:
     codes = helper.make_tensor("q", TensorProto.INT4, [3], [-8, 7, -1])
     made = model(
         [
@@ -343,6 +359,24 @@ def test_four_bit_weights_widen() -> None:
     )
     made.graph.initializer.append(codes)
     assert constant(load_model(made), "q").tolist() == [-8, 7, -1]
+
+
+@pytest.mark.parametrize("element", [e for e in ELEMENTS if e.is_narrow], ids=lambda e: e.name)
+@pytest.mark.parametrize("count", [1, 5, 7, 1030])
+@pytest.mark.parametrize("raw", [True, False])
+def test_narrow_tensors_are_unpacked(element: Element, count: int, raw: bool) -> None:
+    codes = (np.arange(count) * 7 % (1 << element.bits)).astype(np.uint8)
+    tensor = numpy_helper.from_array(codes.view(element.dtype), "c")
+    if not raw:
+        data = tensor.raw_data if element.bits != 6 else bytes(codes)  # six bits: one an entry
+        tensor.ClearField("raw_data")
+        tensor.int32_data.extend(data)
+    nodes = [helper.make_node("Identity", ["c"], ["y"])]
+    made = model(nodes, [], [info("y", [count], element.number)], opset=NEWEST)
+    made.graph.initializer.append(tensor)
+    found = constant_values(load_model(made).constants["c"])
+    assert found.dtype == element.dtype
+    np.testing.assert_array_equal(found.view(np.uint8), codes)
 
 
 def test_missing_names_are_given() -> None:
