@@ -181,7 +181,9 @@ def test_dropout_and_dead_nodes_vanish() -> None:
     assert constant(loaded, "mask").all()
 
 
-def test_random_nodes_and_dequantisation_are_not_folded() -> None:
+@pytest.mark.parametrize("columns", [2, 300_000])
+def test_random_nodes_are_not_folded_but_dequantisation_is(columns: int) -> None:
+    codes = np.arange(2 * columns).astype(np.int8).reshape(2, columns)
     loaded = load_model(
         model(
             [
@@ -190,11 +192,15 @@ def test_random_nodes_and_dequantisation_are_not_folded() -> None:
                 helper.make_node("MatMul", ["r", "w"], ["y"]),
             ],
             [],
-            [info("y", [2, 2])],
-            {"q": np.ones((2, 2), np.int8), "scale": np.array(0.5, np.float32)},
+            [info("y", [2, columns])],
+            {"q": codes, "scale": np.array(0.5, np.float32)},
         )
     )
-    assert ops(loaded) == ["RandomNormal", "DequantizeLinear", "MatMul"]
+    assert ops(loaded) == ["RandomNormal", "MatMul"]
+    large = codes.nbytes > 1 << 19
+    assert isinstance(loaded.constants["w"], Deferred if large else np.ndarray)
+    found = constant_values(loaded.constants["w"])
+    np.testing.assert_array_equal(found, codes * np.float32(0.5))
 
 
 @pytest.mark.parametrize("to", [TensorProto.INT4, TensorProto.FLOAT8E8M0, TensorProto.FLOAT8E5M2])
@@ -358,7 +364,7 @@ def test_four_bit_weights_become_numbers() -> None:
         {"s": np.array(0.5, np.float32)},
     )
     made.graph.initializer.append(codes)
-    assert constant(load_model(made), "q").tolist() == [-8, 7, -1]
+    assert constant(load_model(made), "w").tolist() == [-4, 3.5, -0.5]
 
 
 @pytest.mark.parametrize("element", [e for e in ELEMENTS if e.is_narrow], ids=lambda e: e.name)

@@ -120,6 +120,60 @@ def test_levels_agree(target: str) -> None:
     assert min(check.compared for check in checks) >= 3
 
 
+def four_bit_product(element: Element, kind: str, zero: bool) -> ModelProto:
+    """x [4, 64] times dequantised weights [64, 32]."""
+    rng = np.random.default_rng(5)
+    shape = {"tensor": (), "axis": (32,), "blocks": (4, 32)}[kind]
+    attrs = {"tensor": {}, "axis": {"axis": 1}, "blocks": {"axis": 0, "block_size": 16}}[kind]
+    weights = {
+        "q": codes_of(element, 64, 32),
+        "s": np.asarray(rng.uniform(0.05, 0.1, shape), np.float32),
+    }
+    if zero:
+        weights["z"] = np.asarray(codes_of(element, max(1, int(np.prod(shape))))).reshape(shape)
+    nodes = [
+        helper.make_node("DequantizeLinear", list(weights), ["w"], **attrs),
+        helper.make_node("MatMul", ["x", "w"], ["y"]),
+    ]
+    return model(nodes, [info("x", [4, 64])], [info("y", [4, 32])], weights)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("zero", [True, False])
+@pytest.mark.parametrize("kind", ["tensor", "axis", "blocks"])
+@pytest.mark.parametrize("name", ["i4", "ui4"])
+def test_four_bit_weights_reach_the_arrays(name: str, kind: str, zero: bool, target: str) -> None:
+    import onnxruntime
+
+    made = four_bit_product(next(e for e in NARROW if e.name == name), kind, zero)
+    program = semc.compile(made, target)
+    work = program.manifest["stats"]["work"]
+    assert work["elementwise"] == 0
+    assert program.manifest["stats"]["tiles"] > 0
+    if target == "memcap-demo":
+        assert work["array_macs"] == work["macs"] == 4 * 64 * 32
+    x = np.random.default_rng(6).normal(size=(4, 64)).astype(np.float32)
+    options = onnxruntime.SessionOptions()  # optimised, it would quantise x as well
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    made.ir_version = 10
+    session = onnxruntime.InferenceSession(made.SerializeToString(), options)
+    (expected,) = session.run(None, {"x": x})
+    found = semc.simulate(program, {"x": x}).outputs["y"]
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-4)
+
+
+def test_four_bit_shapes_are_enough(tmp_path: Path) -> None:
+    made = four_bit_product(NARROW[-4], "blocks", zero=True)
+    for tensor in made.graph.initializer:
+        tensor.ClearField("raw_data")
+        tensor.data_location = TensorProto.EXTERNAL
+        tensor.external_data.add(key="location", value="absent.bin")
+    (tmp_path / "m.onnx").write_bytes(made.SerializeToString())
+    options = CompileOptions(target="memcap-demo", weights=False)
+    program = compile_model(tmp_path / "m.onnx", options).program
+    assert program.manifest["stats"]["tiles"] > 0
+
+
 def test_data_files_keep_narrow_arrays(tmp_path: Path) -> None:
     element = NARROW[0]
     x, numbers = codes_of(element, 4, 5), np.ones(3, np.float32)
