@@ -50,7 +50,7 @@ def fold_node(
         return None
     if _is_view(node, outputs) and inputs[0] is not None:
         return _fold_view(node, inputs, known)
-    if _rounds_otherwise(node, inputs[0], known):
+    if _rounds_otherwise(node, inputs, known):
         return None
     present = [constant for constant in inputs if constant is not None]
     size = sum(c.nbytes for c in present) + sum(_nbytes(spec) for spec in known)
@@ -222,14 +222,14 @@ def _evaluate(
 
 
 def _rounds_otherwise(
-    node: "NodeProto", source: Constant | None, outputs: Sequence[TensorSpec]
+    node: "NodeProto", inputs: Sequence[Constant | None], outputs: Sequence[TensorSpec]
 ) -> bool:
-    """Whether onnx.reference rounds where ONNX Runtime, and so the lowering, does otherwise."""
-    if node.op_type not in ("Cast", "CastLike") or source is None or not outputs:
+    """Whether onnx.reference rounds otherwise than ONNX Runtime, which the lowering follows."""
+    if node.op_type not in ("Cast", "CastLike") or inputs[0] is None or not outputs:
         return False
     to = OF_DTYPE[outputs[0].dtype]
     few_bits = to.is_narrow and not to.is_float
-    return is_float(source.dtype) and (few_bits or to.name == "f8E8M0FNU")
+    return is_float(inputs[0].dtype) and (few_bits or to.name == "f8E8M0FNU")
 
 
 def _dequantised(

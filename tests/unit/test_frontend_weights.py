@@ -105,6 +105,16 @@ def test_same_store_same_bytes(tmp_path: Path) -> None:
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
+@pytest.mark.parametrize("narrow", [{"gone": "i4"}, {"a": "i4"}, {"a": "f5"}])
+def test_narrow_elements_must_be_stored_as_bytes(tmp_path: Path, narrow: dict[str, str]) -> None:
+    header = {
+        "__metadata__": {"narrow": json.dumps(narrow)},
+        "a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]},
+    }
+    with pytest.raises(ModelError, match=r"stored as bytes|element type must be"):
+        WeightStore.load(header_file(tmp_path / "w.safetensors", header, bytes(4)))
+
+
 def header_file(path: Path, header: object, data: bytes = b"") -> Path:
     text = json.dumps(header).encode()
     path.write_bytes(struct.pack("<Q", len(text)) + text + data)

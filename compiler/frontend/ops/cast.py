@@ -2,7 +2,7 @@
 
 Cast(x)             ->  map(x) { arith conversion }
 Cast(x, saturate)   ->  map(x) { clamp, arith conversion }             to a float8
-Cast(x, round_mode) ->  map(x) { arithmetic on the bits of a float32 } to float8e8m0
+Cast(x, round_mode) ->  map(x) { arithmetic on the bits of a float64 } to float8e8m0
 """
 
 from xdsl.ir import SSAValue
