@@ -34,7 +34,7 @@ def read_arrays(path: str | PathLike[str]) -> dict[str, np.ndarray]:
 
 
 def write_arrays(path: str | PathLike[str], arrays: Mapping[str, np.ndarray]) -> None:
-    """Write ``arrays`` to exactly ``path``.
+    """Write ``arrays`` to exactly ``path``; those of ml_dtypes' types as plain bytes.
 
     Names are free, where ``numpy.savez`` refuses "file" and adds a suffix to the path; equal
     arrays give equal bytes, as no time of writing is stored.
@@ -44,7 +44,14 @@ def write_arrays(path: str | PathLike[str], arrays: Mapping[str, np.ndarray]) ->
             member = zipfile.ZipInfo(f"{name}.npy")
             member.compress_type = zipfile.ZIP_DEFLATED
             with archive.open(member, "w", force_zip64=True) as out:
-                np.lib.format.write_array(out, np.asanyarray(array), allow_pickle=False)
+                np.lib.format.write_array(out, _storable(array), allow_pickle=False)
+
+
+def _storable(array: np.ndarray) -> np.ndarray:
+    """``array`` in a type that an .npy file can name: numpy would write one it cannot read."""
+    array = np.asanyarray(array)
+    foreign = array.dtype.isbuiltin == 2  # of another package
+    return array.view(np.dtype((np.void, array.itemsize))) if foreign else array
 
 
 def split_samples(
