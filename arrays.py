@@ -34,7 +34,7 @@ def read_arrays(path: str | PathLike[str]) -> dict[str, np.ndarray]:
 
 
 def write_arrays(path: str | PathLike[str], arrays: Mapping[str, np.ndarray]) -> None:
-    """Write ``arrays`` to exactly ``path``.
+    """Write ``arrays`` to exactly ``path``; those of ml_dtypes' types as plain bytes.
 
     Names are free, where ``numpy.savez`` refuses "file" and adds a suffix to the path; equal
     arrays give equal bytes, as no time of writing is stored.
@@ -44,7 +44,14 @@ def write_arrays(path: str | PathLike[str], arrays: Mapping[str, np.ndarray]) ->
             member = zipfile.ZipInfo(f"{name}.npy")
             member.compress_type = zipfile.ZIP_DEFLATED
             with archive.open(member, "w", force_zip64=True) as out:
-                np.lib.format.write_array(out, np.asanyarray(array), allow_pickle=False)
+                np.lib.format.write_array(out, _storable(array), allow_pickle=False)
+
+
+def _storable(array: np.ndarray) -> np.ndarray:
+    """``array`` in a type that an .npy file can name: numpy would write one it cannot read."""
+    array = np.asanyarray(array)
+    foreign = array.dtype.isbuiltin == 2  # of another package
+    return array.view(np.dtype((np.void, array.itemsize))) if foreign else array
 
 
 def split_samples(
@@ -72,11 +79,10 @@ def split_samples(
 
 def input_specs(program: "Program") -> dict[str, tuple[tuple[int, ...], np.dtype]]:
     """The (shape, dtype) of each input of ``program``, by name."""
-    from .backends.tables import ELEMENTS
+    from .dialects.elements import OF_NAME
 
-    dtypes = {name: dtype for name, dtype, _ in ELEMENTS}
     ports = program.manifest["inputs"]
-    return {port["name"]: (tuple(port["shape"]), dtypes[port["dtype"]]) for port in ports}
+    return {port["name"]: (tuple(port["shape"]), OF_NAME[port["dtype"]].dtype) for port in ports}
 
 
 def random_arrays(
@@ -87,13 +93,14 @@ def random_arrays(
     Floats are uniform in -1..1. Integers are 0 or 1: right for masks, and an index that every
     table has.
     """
+    from .dialects.elements import is_float
+
     generator = np.random.default_rng(seed)
     arrays: dict[str, np.ndarray] = {}
     for name, (shape, dtype) in specs.items():
         size = (count, *shape)
-        whole = dtype.kind in "iub"
         drawn: np.ndarray = (
-            generator.integers(0, 2, size) if whole else generator.uniform(-1, 1, size)
+            generator.uniform(-1, 1, size) if is_float(dtype) else generator.integers(0, 2, size)
         )
         arrays[name] = drawn.astype(dtype)
     return arrays
@@ -102,6 +109,8 @@ def random_arrays(
 def _samples_of(
     name: str, arrays: Mapping[str, np.ndarray], spec: tuple[tuple[int, ...], np.dtype]
 ) -> np.ndarray:
+    from .dialects.elements import is_narrow
+
     shape, dtype = spec
     if name not in arrays:
         raise InputError(
@@ -109,8 +118,10 @@ def _samples_of(
             help=f"it holds {', '.join(sorted(arrays)) or 'nothing'}",
         )
     array = arrays[name]
+    if array.dtype == np.dtype((np.void, dtype.itemsize)):
+        array = array.view(dtype)  # .npy files keep the types of ml_dtypes as plain bytes
     if array.dtype != dtype:
-        if not np.can_cast(array.dtype, dtype, "same_kind"):
+        if is_narrow(dtype) or not np.can_cast(array.dtype, dtype, "same_kind"):
             raise InputError(f"input {name!r} must be {dtype}, got {array.dtype}")
         array = array.astype(dtype)
     if array.shape == shape:

@@ -49,8 +49,8 @@ class PreparedModel(BackendRep):
     """A compiled model. ``program`` is what was read from its program file.
 
     A model whose inputs have symbolic dimensions is compiled when its first inputs come, and again
-    whenever their shapes change. Strings, sequences, optionals, 8-bit floats and the like cross
-    the program's ports as bytes (``semc.dialects.records``).
+    whenever their shapes change. Strings, sequences, optionals and the like cross the program's
+    ports as bytes (``semc.dialects.records``).
     """
 
     def __init__(self, model: ModelProto, target: str) -> None:

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..dialects.elements import OF_NAME
 from ..errors import ProgramError
 from .program import Program
-from .tables import ELEMENTS, BufferEntry
-
-_DTYPES = {name: dtype for name, dtype, _ in ELEMENTS}
+from .tables import BufferEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,8 @@ def decode_ports(program: Program, key: str, buffers: Sequence[BufferEntry]) -> 
     for port in program.manifest.get(key, []):
         name, shape, number = port["name"], tuple(port["shape"]), port["buffer"]
         found = buffers[number] if number < len(buffers) else None
-        if found is None or (found.shape, found.dtype) != (shape, _DTYPES.get(port["dtype"])):
+        element = OF_NAME.get(port["dtype"])
+        if found is None or element is None or (found.shape, found.dtype) != (shape, element.dtype):
             came = f"{found}" if found is not None else f"number {number} of {len(buffers)}"
             raise ProgramError(f"{key}: {name!r} must have the type of its buffer, {came}")
         ports.append(Port(name, shape, found.dtype, number))

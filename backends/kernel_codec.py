@@ -24,9 +24,10 @@ from typing import Any
 
 import numpy as np
 
+from ..dialects.elements import CODE_OF_NAME, ELEMENTS
 from ..dialects.kernel import CHOICES, FIELDS, Body, Kernel, MicroOp
 from ..errors import ProgramError
-from .tables import ELEMENTS, NAME_CODE, section
+from .tables import section
 
 CODEC_VERSION = 1
 
@@ -142,9 +143,9 @@ class _Writer:
 
 
 def _body_words(body: Body) -> list[int]:
-    words = [len(body.inputs), *(NAME_CODE[name] for name in body.inputs), len(body.ops)]
+    words = [len(body.inputs), *(CODE_OF_NAME[name] for name in body.inputs), len(body.ops)]
     for op in body.ops:
-        words += [_number(OPCODES, op.name), NAME_CODE[op.type], len(op.operands), *op.operands]
+        words += [_number(OPCODES, op.name), CODE_OF_NAME[op.type], len(op.operands), *op.operands]
         words += _imm_words(op.imm)
     return [*words, body.result]
 
@@ -209,7 +210,7 @@ class _Reader:
         code = self.word()
         if not 0 <= code < len(ELEMENTS):
             raise self.fail(f"has element type {code}, of which there are {len(ELEMENTS)}")
-        return ELEMENTS[code][0]
+        return ELEMENTS[code].name
 
     def float64(self) -> float:
         return float(struct.unpack("<d", struct.pack("<q", self.word()))[0])

@@ -14,16 +14,10 @@ from xdsl.ir import Operation, SSAValue
 from .. import __version__
 from ..dialects import place
 from ..dialects.attributes import WeightAttr, node_names
-from ..dialects.types import dense_array, dtype_of, shape_of
+from ..dialects.elements import plain_dtype
+from ..dialects.types import dense_array, dtype_of, element_name, shape_of
 from .program import Lazy, Program, Section
-from .tables import (
-    ELEMENT_CODE,
-    ELEMENTS,
-    BufferEntry,
-    Names,
-    encode_buffers,
-    encode_constants,
-)
+from .tables import BufferEntry, Names, encode_buffers, encode_constants
 from .targets import Target, target_to_dict
 
 
@@ -61,7 +55,8 @@ class StoredArrays:
         if source.is_absent(name):
             return -1
         if (kind, name) not in self._known:
-            values = Lazy(tuple(source.shape(name)), source.dtype(name), lambda: source[name])
+            stored = plain_dtype(source.dtype(name))
+            values = Lazy(tuple(source.shape(name)), stored, lambda: source[name].view(stored))
             self._known[kind, name] = self.add(kind, values)
         return self._known[kind, name]
 
@@ -96,12 +91,13 @@ class ProgramBuilder:
             values = np.ascontiguousarray(dense_array(op.literal)).reshape(-1)
             key = (values.tobytes(), values.dtype)
             if key not in self._literals:
-                self._literals[key] = self.arrays.add("constant", values)
+                stored = values.view(plain_dtype(values.dtype))
+                self._literals[key] = self.arrays.add("constant", stored)
             self._fills.append((number, self._literals[key]))
         if op.port is not None:
             kind, _, name = op.port.data.partition(":")
             entry = self._buffers[number]
-            element = ELEMENTS[ELEMENT_CODE[entry.dtype]][0]
+            element = element_name(entry.dtype)
             port = {"name": name, "shape": list(entry.shape), "dtype": element, "buffer": number}
             self._ports[kind].append(port)
 

@@ -15,29 +15,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from math import prod
 
-import ml_dtypes
 import numpy as np
 
+from ..dialects.elements import CODE_OF_DTYPE, ELEMENTS, OF_DTYPE, plain_dtype
 from ..errors import ProgramError
-
-#: Element types by code (the position): name in bodies and listings, dtype, safetensors tag.
-ELEMENTS: tuple[tuple[str, np.dtype, str], ...] = (
-    ("f32", np.dtype(np.float32), "F32"),
-    ("f16", np.dtype(np.float16), "F16"),
-    ("bf16", np.dtype(ml_dtypes.bfloat16), "BF16"),
-    ("f64", np.dtype(np.float64), "F64"),
-    ("i1", np.dtype(np.bool_), "BOOL"),
-    ("i8", np.dtype(np.int8), "I8"),
-    ("i16", np.dtype(np.int16), "I16"),
-    ("i32", np.dtype(np.int32), "I32"),
-    ("i64", np.dtype(np.int64), "I64"),
-    ("ui8", np.dtype(np.uint8), "U8"),
-    ("ui16", np.dtype(np.uint16), "U16"),
-    ("ui32", np.dtype(np.uint32), "U32"),
-    ("ui64", np.dtype(np.uint64), "U64"),
-)
-ELEMENT_CODE = {dtype: code for code, (_, dtype, _) in enumerate(ELEMENTS)}
-NAME_CODE = {name: code for code, (name, _, _) in enumerate(ELEMENTS)}
 
 BUFFER_COLUMNS = ("memory", "offset", "element", "rank", "first_dim", "value", "source")
 _MAX_RANK = 64
@@ -70,7 +51,7 @@ class BufferEntry:
         return self.offset + self.nbytes
 
     def __str__(self) -> str:
-        dims = "x".join(map(str, (*self.shape, ELEMENTS[ELEMENT_CODE[self.dtype]][0])))
+        dims = "x".join(map(str, (*self.shape, OF_DTYPE[self.dtype].name)))
         return f"{self.memory}[{self.offset}..{self.end}] {dims}"
 
 
@@ -119,7 +100,7 @@ def encode_buffers(buffers: Sequence[BufferEntry], names: Names) -> dict[str, np
     for b in buffers:
         memory, value = names.index(b.memory), names.index(b.value)
         source = -1 if b.source is None else b.source
-        code = ELEMENT_CODE[b.dtype]
+        code = CODE_OF_DTYPE[b.dtype]
         rows.append((memory, b.offset, code, len(b.shape), len(dims), value, source))
         dims.extend(b.shape)
     return {
@@ -143,7 +124,7 @@ def decode_buffers(tensors: Mapping[str, np.ndarray], names: Sequence[str]) -> l
         found = name_at(names, memory)
         if found is None:
             raise ProgramError(f"buffer {number} must name its memory")
-        dtype = ELEMENTS[element][1]
+        dtype = ELEMENTS[element].dtype
         if min(shape, default=0) < 0 or not 0 <= offset <= _MAX_BYTES:
             raise ProgramError(f"buffer {number}: sizes and offset must not be negative")
         if prod(shape) * dtype.itemsize > _MAX_BYTES:
@@ -182,7 +163,7 @@ def decode_constants(
             if name not in tensors:
                 raise ProgramError(f"a program must have a section {name}")
             shape, dtype = stored_type(tensors, name)
-            if dtype != entry.dtype or prod(shape) != prod(entry.shape):
+            if dtype != plain_dtype(entry.dtype) or prod(shape) != prod(entry.shape):
                 raise ProgramError(f"section {name} must hold the elements of buffer {entry}")
         fills.append((buffer, name))
     return fills

@@ -13,11 +13,16 @@ from math import prod
 
 import numpy as np
 
-from .tables import ELEMENTS
+from ..dialects.elements import ELEMENTS
 
 HEADER_LIMIT = 100_000_000  # the limit of the safetensors format
 CHUNK_BYTES = 1 << 24
-DTYPE_OF_TAG = {tag: dtype for _, dtype, tag in ELEMENTS}
+# The format has no tags for most narrow elements, and packs the rest: they are stored as bytes.
+DTYPE_OF_TAG = {
+    "BOOL" if e.name == "i1" else e.name.upper().replace("UI", "U"): e.dtype
+    for e in ELEMENTS
+    if not e.is_narrow
+}
 TAG_OF_DTYPE = {dtype: tag for tag, dtype in DTYPE_OF_TAG.items()}
 
 

@@ -15,6 +15,7 @@ from xdsl.rewriter import InsertPoint, Rewriter
 from ..dialects import graph, tile
 from ..dialects.attributes import WeightAttr, node_names
 from ..dialects.body import BodyBuilder
+from ..dialects.elements import is_finite
 from ..dialects.kernel import Body
 from ..dialects.shapes import row_major
 from ..dialects.types import (
@@ -233,4 +234,4 @@ def _rearranged(source: Constant, shape: tuple[int, ...], rearrange: Rearrange) 
 
 
 def _is_literal(array: np.ndarray) -> bool:
-    return 0 < array.size <= INLINE_ELEMENTS and bool(np.isfinite(array).all())
+    return 0 < array.size <= INLINE_ELEMENTS and is_finite(array)

@@ -22,6 +22,7 @@ from ..backends.tensor_file import (
     encode_header,
     header_length,
 )
+from ..dialects.elements import plain_dtype
 from ..dialects.types import dtype_named, element_name
 from ..errors import IRError, ModelError
 from ..files import replacing
@@ -131,16 +132,20 @@ class WeightStore(Mapping[str, np.ndarray]):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write all tensors as one safetensors file, atomically and one tensor at a time."""
         names = sorted(self._entries, key=lambda n: -self.dtype(n).itemsize)
-        arrays = {n: (TAG_OF_DTYPE[self.dtype(n)], list(self.shape(n))) for n in names}
+        stored = {n: plain_dtype(self.dtype(n)) for n in names}
         absent = {
             n: (element_name(self.dtype(n)), self.shape(n)) for n in self if self.is_absent(n)
         }
-        present = {n: entry for n, entry in arrays.items() if n not in absent}
-        metadata = {"absent": json.dumps(absent)} if absent else None
+        present = {
+            n: (TAG_OF_DTYPE[stored[n]], list(self.shape(n))) for n in names if n not in absent
+        }
+        narrow = {n: element_name(self.dtype(n)) for n in present if stored[n] != self.dtype(n)}
+        tables = {"absent": absent, "narrow": narrow}
+        metadata = {key: json.dumps(table) for key, table in tables.items() if table} or None
         with replacing(path) as file:
             file.write(encode_header(present, metadata))
             for name in present:
-                file.writelines(array_bytes(self[name]))
+                file.writelines(array_bytes(self[name].view(stored[name])))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "WeightStore":
@@ -153,9 +158,19 @@ class WeightStore(Mapping[str, np.ndarray]):
         metadata = header.pop("__metadata__", {})
         for name, entry in header.items():
             store._entries[name] = _map_tensor(buffer, start, size, entry, f"{path}: {name}")
+        for name, element in json.loads(metadata.get("narrow", "{}")).items():
+            store._entries[name] = _as_narrow(store._entries.get(name), element, f"{path}: {name}")
         for name, (element, shape) in json.loads(metadata.get("absent", "{}")).items():
             store._entries[name] = Deferred(tuple(shape), dtype_named(element))
         return store
+
+
+def _as_narrow(stored: Constant | None, element: str, where: str) -> np.ndarray:
+    """Bytes of a weight file as the narrow element type that its metadata name."""
+    dtype = dtype_named(element)
+    if not isinstance(stored, np.ndarray) or stored.dtype != plain_dtype(dtype):
+        raise ModelError(f"elements of type {element} must be stored as bytes", where=where)
+    return stored.view(dtype)
 
 
 def printable_name(name: str, fallback: str) -> str:

@@ -19,6 +19,7 @@ from xdsl.dialects.builtin import (
 from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 from xdsl.utils.exceptions import VerifyException
 
+from .elements import OF_NAME, Element
 from .kernel import Body, MicroOp
 from .scalar import RemfOp
 from .types import dtype_named, dtype_of, element_name, element_type
@@ -61,12 +62,21 @@ def _default_properties(op: type[Operation]) -> dict[str, Attribute]:
 
 def is_float(name: str) -> bool:
     """Whether the element type name is a floating-point type."""
-    return name in ("f16", "bf16", "f32", "f64")
+    return OF_NAME[name].is_float
 
 
 def is_unsigned(name: str) -> bool:
     """Whether the element type name is an unsigned integer."""
-    return name.startswith("ui")
+    return OF_NAME[name].is_unsigned
+
+
+def _between(source: Element, to: Element) -> str | None:
+    """The type by way of which narrow elements are converted, where that is not done at once."""
+    if source.is_narrow and source.is_float:
+        return "f32" if to.name != "f32" else None
+    if to.is_narrow and to.is_float:
+        return "f32" if source.name not in ("f32", "f64") else None
+    return "i32" if source.is_narrow and (to.is_narrow or to.name == "i1") else None
 
 
 class BodyBuilder:
@@ -136,10 +146,16 @@ class BodyBuilder:
         return self.op(CAST, type_, x) if is_unsigned(type_) else x
 
     def cast(self, x: int, to: str) -> int:
-        """Value conversion with ONNX semantics (float to int truncates, to bool is ``!= 0``)."""
+        """Value conversion with ONNX semantics (float to int truncates, to bool is ``!= 0``).
+
+        Narrow floats are converted from and to float32 or float64, and rounded to nearest-even.
+        """
         source = self.types[x]
         if source == to:
             return x
+        between = _between(OF_NAME[source], OF_NAME[to])
+        if between is not None:
+            return self.cast(self.cast(x, between), to)
         unsigned = is_unsigned(source) or source == "i1"
         if not is_float(source):
             x = self.signless(x)
@@ -156,7 +172,7 @@ class BodyBuilder:
             if {source, to} == {"f16", "bf16"}:
                 x = self.op("extf", "f32", x)
                 source = "f32"
-            widen = scalar_type(source).compile_time_size < scalar_type(to).compile_time_size  # type: ignore[attr-defined]
+            widen = OF_NAME[source].bits < OF_NAME[to].bits
             return self.op("extf" if widen else "truncf", to, x)
         if is_float(source):
             return self.op("fptoui" if to_unsigned else "fptosi", to, x)

@@ -55,6 +55,7 @@ from xdsl.irdl import (
 from xdsl.traits import Pure
 
 from ..errors import IRError
+from .elements import ELEMENTS
 from .onnx_op import (
     BODIES,
     CAPTURE_NAMES,
@@ -67,7 +68,7 @@ from .onnx_op import (
     python_value,
 )
 from .tensor_ops import yield_op
-from .types import element_type, supported_dtypes
+from .types import element_type
 
 if TYPE_CHECKING:
     from onnx.defs import OpSchema
@@ -84,11 +85,7 @@ __all__ = [
     "python_value",
 ]
 
-_ONNX_NAMES = {"float32": "float", "float64": "double"}
-_ELEMENTS = {
-    f"tensor({_ONNX_NAMES.get(dtype.name, dtype.name)})": element_type(dtype)
-    for dtype in supported_dtypes()
-}
+_ELEMENTS = {f"tensor({entry.onnx_name})": element_type(entry.dtype) for entry in ELEMENTS}
 #: Operators whose results differ from run to run.
 RANDOM_OPS = frozenset(
     (

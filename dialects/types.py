@@ -1,6 +1,5 @@
-"""Element types: one table between ONNX, numpy and xDSL.
+"""Element types of the IR: the table of ``elements.py``, and xDSL's types.
 
-Supported are float32/16/64, bfloat16, bool and the signed and unsigned integers of 8 to 64 bits.
 Signed integers are signless in the IR (``i8`` is int8), unsigned ones carry their sign (``ui8``).
 """
 
@@ -8,12 +7,19 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-import ml_dtypes
 import numpy as np
 from xdsl.dialects.builtin import (
     BFloat16Type,
     BytesAttr,
     DenseIntOrFPElementsAttr,
+    Float4E2M1FNType,
+    Float6E2M3FNType,
+    Float6E3M2FNType,
+    Float8E4M3FNType,
+    Float8E4M3FNUZType,
+    Float8E5M2FNUZType,
+    Float8E5M2Type,
+    Float8E8M0FNUType,
     Float16Type,
     Float32Type,
     Float64Type,
@@ -25,33 +31,26 @@ from xdsl.dialects.builtin import (
 from xdsl.ir import Attribute, SSAValue
 
 from ..errors import ModelError
+from .elements import ELEMENTS, OF_DTYPE, OF_NAME, OF_NUMBER, Element
 
-BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
+_FLOATS: tuple[type[Attribute], ...] = (
+    BFloat16Type, Float16Type, Float32Type, Float64Type,
+    Float8E4M3FNType, Float8E4M3FNUZType, Float8E5M2Type, Float8E5M2FNUZType, Float8E8M0FNUType,
+    Float6E2M3FNType, Float6E3M2FNType, Float4E2M1FNType,
+)  # fmt: skip
+_FLOAT_OF_NAME = {kind.name: kind() for kind in _FLOATS}
 
-# (ONNX TensorProto.DataType number, numpy dtype, name in IR, xDSL element type); the numbers are
-# fixed by onnx.proto and repeated here so that this module does not import onnx.
-_TABLE: tuple[tuple[int, np.dtype, str, Attribute], ...] = (
-    (1, np.dtype(np.float32), "f32", Float32Type()),
-    (2, np.dtype(np.uint8), "ui8", IntegerType(8, Signedness.UNSIGNED)),
-    (3, np.dtype(np.int8), "i8", IntegerType(8)),
-    (4, np.dtype(np.uint16), "ui16", IntegerType(16, Signedness.UNSIGNED)),
-    (5, np.dtype(np.int16), "i16", IntegerType(16)),
-    (6, np.dtype(np.int32), "i32", IntegerType(32)),
-    (7, np.dtype(np.int64), "i64", IntegerType(64)),
-    (9, np.dtype(np.bool_), "i1", IntegerType(1)),
-    (10, np.dtype(np.float16), "f16", Float16Type()),
-    (11, np.dtype(np.float64), "f64", Float64Type()),
-    (12, np.dtype(np.uint32), "ui32", IntegerType(32, Signedness.UNSIGNED)),
-    (13, np.dtype(np.uint64), "ui64", IntegerType(64, Signedness.UNSIGNED)),
-    (16, BFLOAT16, "bf16", BFloat16Type()),
-)
-_DTYPE_OF_ONNX = {number: dtype for number, dtype, _, _ in _TABLE}
-_ONNX_OF_DTYPE = {dtype: number for number, dtype, _, _ in _TABLE}
-_NAME_OF_DTYPE = {dtype: name for _, dtype, name, _ in _TABLE}
-_DTYPE_OF_NAME = {name: dtype for _, dtype, name, _ in _TABLE}
-_ELEMENT_OF_DTYPE = {dtype: element for _, dtype, _, element in _TABLE}
-_DTYPE_OF_ELEMENT = {element: dtype for _, dtype, _, element in _TABLE}
-_SUPPORTED = "float16/32/64, bfloat16, bool, int8..int64 and uint8..uint64"
+
+def _element_of(entry: Element) -> Attribute:
+    if entry.is_float:
+        return _FLOAT_OF_NAME[entry.name]
+    sign = Signedness.UNSIGNED if entry.is_unsigned else Signedness.SIGNLESS
+    return IntegerType(entry.bits, sign)
+
+
+_ELEMENT_OF_DTYPE = {entry.dtype: _element_of(entry) for entry in ELEMENTS}
+_DTYPE_OF_ELEMENT = {element: dtype for dtype, element in _ELEMENT_OF_DTYPE.items()}
+_SUPPORTED = ", ".join(entry.onnx_name for entry in ELEMENTS)
 
 # onnx.proto names of the types outside the table, for messages only.
 _UNSUPPORTED_ONNX = {
@@ -59,63 +58,46 @@ _UNSUPPORTED_ONNX = {
     8: "string",
     14: "complex64",
     15: "complex128",
-    17: "float8e4m3fn",
-    18: "float8e4m3fnuz",
-    19: "float8e5m2",
-    20: "float8e5m2fnuz",
-    21: "uint4",
-    22: "int4",
-    23: "float4e2m1",
-    24: "float8e8m0",
-    25: "uint2",
-    26: "int2",
 }
-
-
-def supported_dtypes() -> tuple[np.dtype, ...]:
-    """Every numpy dtype a tensor of the IR may have."""
-    return tuple(dtype for _, dtype, _, _ in _TABLE)
 
 
 def is_supported(onnx_type: int) -> bool:
     """Whether the ONNX element type number has a dtype here."""
-    return onnx_type in _DTYPE_OF_ONNX
+    return onnx_type in OF_NUMBER
 
 
 def onnx_type_name(onnx_type: int) -> str:
     """The ONNX spelling of an element type number, for messages ("float8e5m2", "type 999")."""
-    if onnx_type in _DTYPE_OF_ONNX:
-        return _DTYPE_OF_ONNX[onnx_type].name
+    if onnx_type in OF_NUMBER:
+        return OF_NUMBER[onnx_type].dtype.name
     return _UNSUPPORTED_ONNX.get(onnx_type, f"type {onnx_type}")
 
 
 def dtype_of_onnx(onnx_type: int, value: str | None = None) -> np.dtype:
     """The numpy dtype of an ONNX element type number. ``value`` names the tensor in the error."""
-    dtype = _DTYPE_OF_ONNX.get(onnx_type)
-    if dtype is None:
+    if onnx_type not in OF_NUMBER:
         raise ModelError(
             f"tensor elements must be one of {_SUPPORTED}, not {onnx_type_name(onnx_type)}",
             where=value,
         )
-    return dtype
+    return OF_NUMBER[onnx_type].dtype
 
 
 def onnx_type_of(dtype: np.dtype) -> int:
     """The ONNX TensorProto.DataType number of a supported numpy dtype."""
-    return _ONNX_OF_DTYPE[_checked(dtype)]
+    return OF_DTYPE[_checked(dtype)].number
 
 
 def element_name(dtype: np.dtype) -> str:
     """The IR's name of a numpy dtype: "f32", "bf16", "i64", "ui8", "i1"."""
-    return _NAME_OF_DTYPE[_checked(dtype)]
+    return OF_DTYPE[_checked(dtype)].name
 
 
 def dtype_named(name: str) -> np.dtype:
     """The numpy dtype of an IR element name; the inverse of ``element_name``."""
-    dtype = _DTYPE_OF_NAME.get(name)
-    if dtype is None:
-        raise ModelError(f"an element type must be one of {sorted(_DTYPE_OF_NAME)}, not {name!r}")
-    return dtype
+    if name not in OF_NAME:
+        raise ModelError(f"an element type must be one of {sorted(OF_NAME)}, not {name!r}")
+    return OF_NAME[name].dtype
 
 
 def element_type(dtype: np.dtype) -> Attribute:
@@ -162,7 +144,7 @@ def _tensor(value: SSAValue | Attribute) -> TensorType:
 
 def _checked(dtype: np.dtype | type) -> np.dtype:
     dtype = np.dtype(dtype)
-    if dtype not in _NAME_OF_DTYPE:
+    if dtype not in OF_DTYPE:
         raise ModelError(f"tensor elements must be one of {_SUPPORTED}, not {dtype}")
     return dtype
 
@@ -172,19 +154,23 @@ def dense_attr(array: np.ndarray) -> DenseIntOrFPElementsAttr:
 
     xDSL parses a printed NaN or infinity wrongly, so such arrays belong in the weight store.
     """
-    flat = np.ascontiguousarray(array)
-    if flat.dtype == np.bool_:
-        data = (flat.view(np.uint8) * np.uint8(255)).tobytes()
-    else:
-        data = flat.tobytes()
+    stored = np.ascontiguousarray(array).astype(_dense_dtype(array.dtype), copy=False)
+    data = (-stored if array.dtype == np.bool_ else stored).tobytes()
     return DenseIntOrFPElementsAttr(tensor_type(array.shape, array.dtype), BytesAttr(data))
 
 
 def dense_array(attr: DenseIntOrFPElementsAttr) -> np.ndarray:
     """The array of a dense attribute (read-only); splats are written out."""
     dtype = dtype_of(attr.type)
-    flat = np.frombuffer(attr.data.data, np.uint8 if dtype == np.bool_ else dtype)
-    if dtype == np.bool_:
-        flat = flat != 0
+    flat = np.frombuffer(attr.data.data, _dense_dtype(dtype)).astype(dtype, copy=False)
+    flat.flags.writeable = False
     shape = attr.get_shape()
     return np.broadcast_to(flat.reshape(()), shape) if flat.size == 1 else flat.reshape(shape)
+
+
+def _dense_dtype(dtype: np.dtype) -> np.dtype:
+    """What xDSL keeps elements as: integers of less than a byte in a byte, with their sign."""
+    entry = OF_DTYPE[dtype]
+    if entry.is_float or dtype.kind in "iu":
+        return dtype
+    return np.dtype(np.uint8 if entry.is_unsigned or entry.name == "i1" else np.int8)

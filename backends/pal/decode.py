@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ...dialects.elements import ELEMENTS
 from ...dialects.kernel import Kernel
 from ...errors import ProgramError
 from ..control import block_count, check_nesting, decode_controls
@@ -17,7 +18,6 @@ from ..decoded import decode_ports
 from ..kernel_codec import decode_kernels
 from ..program import Program
 from ..tables import (
-    ELEMENTS,
     decode_buffers,
     decode_constants,
     decode_names,
@@ -229,7 +229,7 @@ class _Reader:
         shape = tuple(self._flat(dims, first_dim, rank, where))
         if min(shape, default=0) < 0:
             raise ProgramError(f"{where}: shape {list(shape)} must not be negative")
-        return Tensor(ELEMENTS[element][1], shape)
+        return Tensor(ELEMENTS[element].dtype, shape)
 
     def _transfer(self, number: int, row: Sequence[int]) -> Transfer:
         where = f"transfer {number}"

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
+from ...dialects.elements import OF_DTYPE
 from ..program import Program
-from ..tables import ELEMENT_CODE, ELEMENTS
 from .decode import decode_program
 from .tasks import Flow, MeshProgram, Step, Task, Tensor, Transfer
 
@@ -74,7 +74,7 @@ def _name(ref: int) -> str:
 
 
 def _type(tensor: Tensor) -> str:
-    return "x".join(map(str, (*tensor.shape, ELEMENTS[ELEMENT_CODE[tensor.dtype]][0])))
+    return "x".join(map(str, (*tensor.shape, OF_DTYPE[tensor.dtype].name)))
 
 
 def _us(ps: int) -> str:

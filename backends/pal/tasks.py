@@ -25,10 +25,11 @@ from typing import Literal
 
 import numpy as np
 
+from ...dialects.elements import CODE_OF_DTYPE
 from ...dialects.kernel import Kernel
 from ..control import Control, block_count
 from ..decoded import DecodedProgram
-from ..tables import ELEMENT_CODE, Names
+from ..tables import Names
 from ..targets import MeshTarget
 from ..targets.mesh_cost import Work
 
@@ -267,7 +268,7 @@ class _Writer:
         first_dim = self._extend("weights.dims", w.tensor.shape)
         row = (
             self.names.index(w.name), self.names.index(w.memory), w.offset,
-            self.names.index(w.format), ELEMENT_CODE[w.tensor.dtype], len(w.tensor.shape),
+            self.names.index(w.format), CODE_OF_DTYPE[w.tensor.dtype], len(w.tensor.shape),
             first_dim, -1 if w.weights is None else w.weights, -1 if w.codes is None else w.codes,
             w.tensor_exponent,
         )  # fmt: skip
@@ -281,7 +282,9 @@ class _Writer:
         first_result = len(self.rows["results.table"])
         for result in step.results:
             dims = self._extend("results.dims", result.shape)
-            self.rows["results.table"].append((ELEMENT_CODE[result.dtype], len(result.shape), dims))
+            self.rows["results.table"].append(
+                (CODE_OF_DTYPE[result.dtype], len(result.shape), dims)
+            )
         first_operand = self._extend("steps.operands", step.operands)
         row = (
             OPCODES.index(step.name), kernel, self.names.index(step.format), step.axis,

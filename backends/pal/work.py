@@ -11,6 +11,7 @@ from math import prod
 
 import numpy as np
 
+from ...dialects import elements
 from ...dialects.kernel import Kernel
 from ...dialects.work import host_macs
 from ...dialects.work import kernel_work as count_work
@@ -49,8 +50,8 @@ class Operand:
 
 
 def is_float(dtype: np.dtype) -> bool:
-    """Whether values of ``dtype`` are rounded to number formats (bfloat16 included)."""
-    return dtype.kind == "f" or dtype.name == "bfloat16"
+    """Whether values of ``dtype`` are rounded to number formats: floats of 16 bits and more."""
+    return elements.is_float(dtype) and not elements.is_narrow(dtype)
 
 
 def is_pal(format: str) -> bool:

@@ -21,8 +21,9 @@ from xdsl.dialects.builtin import (
 )
 from xdsl.ir import Attribute
 
-from ...dialects.types import dense_array, dense_attr, onnx_type_of
+from ...dialects.types import dense_array, dense_attr
 from ...errors import ModelError
+from ..weights import constant_values
 from .external_data import ExternalFiles
 from .read_tensor import read_tensor
 
@@ -91,12 +92,9 @@ def from_attribute(name: str, kind: int, attr: Attribute) -> "AttributeProto":
 
 def tensor_proto(array: np.ndarray, name: str = "") -> "TensorProto":
     """An array of any supported dtype as an inline tensor."""
-    import onnx
+    from onnx import numpy_helper
 
-    tensor = onnx.TensorProto(name=name, data_type=onnx_type_of(array.dtype))
-    tensor.dims.extend(array.shape)
-    tensor.raw_data = np.ascontiguousarray(array).tobytes()
-    return tensor
+    return numpy_helper.from_array(np.ascontiguousarray(array).reshape(array.shape), name)
 
 
 @lru_cache(maxsize=4096)
@@ -120,12 +118,7 @@ def _ints(values: tuple[int, ...]) -> DenseArrayBase:
 
 
 def _tensor(attribute: "AttributeProto", where: str) -> Attribute:
-    constant = read_tensor(attribute.t, ExternalFiles(None))
-    if not isinstance(constant, np.ndarray):
-        raise ModelError(
-            f"attribute {attribute.name!r} must be a tensor of whole-byte elements", where=where
-        )
-    return dense_attr(constant)
+    return dense_attr(constant_values(read_tensor(attribute.t, ExternalFiles(None)), where))
 
 
 _TO_IR: dict[int, Callable[[Any, str], Attribute]] = {

@@ -2,8 +2,9 @@
 
 Operators that only move or convert elements give views of the stored bytes, so that a transposed
 or reshaped weight stays mapped; large conversions are deferred until somebody needs the values.
-Everything else goes to onnx.reference while it is small. Never folded: random operators, those
-with subgraphs, and DequantizeLinear (the levels below want the codes and the scales).
+Everything else goes to onnx.reference while it is small. Weights that DequantizeLinear makes of
+constants are deferred whatever their size, for only a constant becomes a matrix in arrays. Never
+folded: random operators and those with subgraphs.
 """
 
 import math
@@ -14,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...dialects.elements import OF_DTYPE, is_float, is_narrow
 from ...dialects.onnx import RANDOM_OPS
+from ...errors import ModelError
 from ..weights import Constant, Deferred, constant_values
 from .model import TensorSpec
 
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
 
 FOLD_BYTES = 1 << 26  # the most that one evaluation reads or writes
 _EAGER_BYTES = 1 << 20  # a cast of more is deferred
-_NEVER = RANDOM_OPS | {"DequantizeLinear", "If", "Loop", "Scan", "SequenceMap", "Dropout"}
+_NEVER = RANDOM_OPS | {"If", "Loop", "Scan", "SequenceMap", "Dropout"}
 # Output shapes depend on the data but never exceed rank x the input.
 _SHRINKING = frozenset(("NonZero", "Unique", "Compress", "NonMaxSuppression"))
 
@@ -45,15 +48,29 @@ def fold_node(
     known = [spec for spec in outputs if spec is not None]
     if len(known) < len(outputs) and node.op_type not in _SHRINKING:
         return None
-    if node.op_type in _VIEWS and len(known) == len(outputs) and inputs[0] is not None:
+    if _is_view(node, outputs) and inputs[0] is not None:
         return _fold_view(node, inputs, known)
+    if _rounds_otherwise(node, inputs, known):
+        return None
     present = [constant for constant in inputs if constant is not None]
     size = sum(c.nbytes for c in present) + sum(_nbytes(spec) for spec in known)
-    if size > FOLD_BYTES:
+    deferrable = node.op_type == "DequantizeLinear"
+    if size > FOLD_BYTES and not deferrable:
         return None
     if any(isinstance(c, Deferred) and c.make is None for c in present):
         return [Deferred(spec.shape, spec.dtype) for spec in known]
+    if deferrable and size > _EAGER_BYTES:
+        (spec,) = known
+        return [Deferred(spec.shape, spec.dtype, partial(_dequantised, node, inputs, spec, opset))]
     return _evaluate(node, inputs, outputs, opset)
+
+
+def _is_view(node: "NodeProto", outputs: Sequence[TensorSpec | None]) -> bool:
+    """Whether the node moves or converts elements as numpy does; ONNX has rules for float8."""
+    if node.op_type not in _VIEWS or None in outputs:
+        return False
+    converts = node.op_type in ("Cast", "CastLike")
+    return not (converts and outputs[0] is not None and is_narrow(outputs[0].dtype))
 
 
 def _fold_view(
@@ -202,6 +219,29 @@ def _evaluate(
             return None
         results.append(array)
     return results
+
+
+def _rounds_otherwise(
+    node: "NodeProto", inputs: Sequence[Constant | None], outputs: Sequence[TensorSpec]
+) -> bool:
+    """Whether onnx.reference rounds otherwise than ONNX Runtime, which the lowering follows."""
+    if node.op_type not in ("Cast", "CastLike") or inputs[0] is None or not outputs:
+        return False
+    to = OF_DTYPE[outputs[0].dtype]
+    few_bits = to.is_narrow and not to.is_float
+    return is_float(inputs[0].dtype) and (few_bits or to.name == "f8E8M0FNU")
+
+
+def _dequantised(
+    node: "NodeProto", inputs: Sequence[Constant | None], spec: TensorSpec, opset: int
+) -> np.ndarray:
+    found = _evaluate(node, inputs, [spec], opset)
+    if found is None:
+        raise ModelError(
+            f"scale and zero point must fit the codes to give {spec.dtype}{list(spec.shape)}",
+            where=node.name,
+        )
+    return constant_values(found[0])
 
 
 def _single_node_model(node: "NodeProto", feeds: dict[str, np.ndarray], opset: int) -> Any:

@@ -25,6 +25,7 @@ from xdsl.rewriter import InsertPoint, Rewriter
 from ...dialects import graph
 from ...dialects.attributes import WeightAttr, table_attr, table_of
 from ...dialects.body import BodyBuilder
+from ...dialects.elements import is_finite
 from ...dialects.kernel import Body
 from ...dialects.shapes import broadcast, row_major
 from ...dialects.types import dtype_of, element_name, shape_of, tensor_type
@@ -62,7 +63,7 @@ class GraphBuilder:
         array = np.asarray(array)
         type_ = tensor_type(array.shape, array.dtype)
         # xDSL 0.74 reads the hexadecimal NaN and infinity of a dense literal as an integer
-        if 0 < array.size <= INLINE_ELEMENTS and np.isfinite(array).all():
+        if 0 < array.size <= INLINE_ELEMENTS and is_finite(array):
             return self.insert(graph.ConstantOp(table_attr(array), type_))
         return self.stored(self.weights.add(hint, array))
 

@@ -2,7 +2,7 @@
 
 The model asks for the oldest operator set in which its operators mean what they mean today, so
 that a runtime behind the newest set runs it as well. Small constant operands are built in. Values
-that come or go as bytes (dialects.records) have their own type, and the form in ``doc_string``.
+that come or go as records (dialects.records) have their own type, and say so in ``doc_string``.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,7 +13,7 @@ from xdsl.ir import Operation, SSAValue
 
 from ...dialects.graph import ConstantOp
 from ...dialects.onnx import OnnxOp, SubgraphOp
-from ...dialects.records import record_form
+from ...dialects.records import RECORD
 from ...dialects.types import dense_array, dtype_of, onnx_type_of, shape_of
 from ...errors import IRError
 from .convert_attributes import attr_bytes, from_attribute, tensor_proto
@@ -130,8 +130,8 @@ def _subgraph_nodes(op: OnnxOp, names: list[str], results: list[str]) -> list["N
 def _open_ports(nodes: list["NodeProto"], ends: dict[str, "ValueInfoProto"]) -> list["NodeProto"]:
     """``nodes`` without Unpack and Pack: the model's own inputs and outputs get their types.
 
-    ``ends`` are these inputs and outputs; one that crosses the model's border as bytes says so in
-    its ``doc_string``, which the host processor reads.
+    ``ends`` are these inputs and outputs; one that crosses the model's border as a record says so
+    in its ``doc_string``, which the host processor reads.
     """
     ports = [node for node in nodes if is_port_node(node)]
     if not ports:
@@ -142,7 +142,7 @@ def _open_ports(nodes: list["NodeProto"], ends: dict[str, "ValueInfoProto"]) -> 
     for port in ports:
         outside = port.input[0] if port.op_type == UNPACK else port.output[0]
         ends[outside].type.CopyFrom(port_type(port))
-        ends[outside].doc_string = record_form(port_type(port)) or ""
+        ends[outside].doc_string = RECORD
         if port.op_type == PACK and port.input[0] in made and port.input[0] not in names:
             names[port.input[0]] = outside
         elif port.op_type == PACK:

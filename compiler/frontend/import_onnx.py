@@ -18,6 +18,7 @@ from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 
 from ...dialects.attributes import WeightAttr, name_location
+from ...dialects.elements import is_finite
 from ...dialects.graph import ConstantOp
 from ...dialects.onnx import (
     OnnxOp,
@@ -78,7 +79,7 @@ def constant_op(name: str, constant: Constant, weights: WeightStore) -> Constant
     if (
         isinstance(constant, np.ndarray)
         and 0 < constant.size <= DENSE_ELEMENTS
-        and np.all(np.isfinite(constant))
+        and is_finite(constant)
     ):
         op = ConstantOp(dense_attr(constant), kind)
     else:

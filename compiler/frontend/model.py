@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from ...dialects.elements import is_float, is_narrow
 from ..weights import Constant, WeightStore
 
 if TYPE_CHECKING:
@@ -69,5 +70,5 @@ def _parameters(part: LoadedModel | Body) -> int:
 
 
 def _may_be_weight(dtype: np.dtype) -> bool:
-    """Floats (bfloat16 has kind V) and 8-bit integers, not booleans."""
-    return dtype.kind in "fV" or (dtype.kind in "iu" and dtype.itemsize == 1)
+    """Floats and integers of at most 8 bits, not booleans."""
+    return is_float(dtype) or is_narrow(dtype) or (dtype.kind in "iu" and dtype.itemsize == 1)

@@ -25,6 +25,7 @@ from ..weights import Constant, Deferred, unique_name
 from .check_model import MAX_NODES, first_line
 from .check_operands import check_operands
 from .control_bodies import CONTROL_OPERATORS, captured_specs, control_bodies
+from .convert_attributes import tensor_proto
 from .fold_constants import fold_node
 from .gather_host_nodes import gather_host_nodes
 from .model import Body, TensorSpec
@@ -442,12 +443,7 @@ class Normalizer:
         if not isinstance(constant, np.ndarray) or constant.size > _DATA_ELEMENTS:
             return None
         if name not in self._data:
-            from onnx import TensorProto
-
-            tensor = TensorProto(name=name, data_type=onnx_type_of(constant.dtype))
-            tensor.dims.extend(constant.shape)
-            tensor.raw_data = np.ascontiguousarray(constant).tobytes()
-            self._data[name] = tensor
+            self._data[name] = tensor_proto(constant, name)
         return self._data[name]
 
 

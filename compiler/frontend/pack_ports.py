@@ -1,6 +1,6 @@
 """Give a model ports of bytes where ONNX has values that are no tensors of the IR.
 
-    f(x: sequence) -> y: float8[3]    ==>    f(x: uint8[65536]) -> y: uint8[3]
+    f(x: sequence) -> y: string[3]    ==>    f(x: uint8[65536]) -> y: uint8[65536]
                                              { Unpack -> f's nodes -> Pack }
 
 ``dialects.records`` says what the bytes are. Unpack and Pack have no schema, so the nodes that use
@@ -10,7 +10,8 @@ subgraph's own inputs and outputs.
 
 from typing import TYPE_CHECKING
 
-from ...dialects.records import record_form, record_shape
+from ...dialects.records import RECORD_BYTES, needs_record
+from ...dialects.types import is_supported
 from ...errors import ModelError
 from .rename_values import rename_uses
 
@@ -81,15 +82,13 @@ def _foreign_inputs(model: "ModelProto") -> list["ValueInfoProto"]:
 
 def _is_plain(kind: "TypeProto") -> bool:
     """A tensor of a supported element type; open dimensions of inputs are bound elsewhere."""
-    from ...dialects.types import is_supported
-
     return kind.HasField("tensor_type") and is_supported(kind.tensor_type.elem_type)
 
 
 def _foreign_outputs(model: "ModelProto") -> list["ValueInfoProto"]:
     from onnx import shape_inference
 
-    foreign = [value for value in model.graph.output if record_form(value.type)]
+    foreign = [value for value in model.graph.output if needs_record(value.type)]
     if all(_is_told(value.type) and not _is_plain(value.type) for value in foreign):
         return foreign
     inferred = {
@@ -99,7 +98,7 @@ def _foreign_outputs(model: "ModelProto") -> list["ValueInfoProto"]:
     return [
         inferred[value.name]
         for value in foreign
-        if _is_told(inferred[value.name].type) and record_form(inferred[value.name].type)
+        if _is_told(inferred[value.name].type) and needs_record(inferred[value.name].type)
     ]
 
 
@@ -122,5 +121,4 @@ def _retype(graph: "GraphProto", types: dict[str, "TypeProto"]) -> None:
 
     for value in (*graph.input, *graph.output):
         if value.name in types:
-            shape = record_shape(types[value.name])
-            value.type.CopyFrom(helper.make_tensor_type_proto(_UINT8, shape))
+            value.type.CopyFrom(helper.make_tensor_type_proto(_UINT8, (RECORD_BYTES,)))

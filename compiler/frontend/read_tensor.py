@@ -1,7 +1,6 @@
 """A TensorProto as an array, without trusting it: dims, type and size are checked before use.
 
-Four-bit and two-bit integers are widened to eight bits, which means the same to every operator
-that only moves or dequantises them.
+Elements of less than a byte get one each, their code in the low bits.
 """
 
 import math
@@ -11,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...dialects.types import BFLOAT16, dtype_of_onnx
+from ...dialects.elements import OF_DTYPE, Element
+from ...dialects.types import dtype_of_onnx
 from ...errors import ModelError
-from ..weights import Constant, Deferred
+from ..weights import Constant, Deferred, constant_values
 from .external_data import ExternalFiles
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 MAX_TENSOR_BYTES = 1 << 37  # 128 GiB: no single tensor of a sane model is larger
 
 _EXTERNAL = 1  # TensorProto.DataLocation
-_PACKED = {21: (4, np.uint8), 22: (4, np.int8), 25: (2, np.uint8), 26: (2, np.int8)}
 # TensorProto field that holds a type's values when raw_data does not, by ONNX type number.
 _TYPED_FIELDS = {
     1: "float_data",
@@ -43,13 +42,12 @@ def read_tensor(
     where type, dims and bytes contradict each other.
     """
     name = tensor.name or "a constant"
-    packed = _PACKED.get(tensor.data_type)
-    bits, dtype = (packed[0], np.dtype(packed[1])) if packed else (0, None)
-    if dtype is None:
-        dtype = dtype_of_onnx(tensor.data_type, name)
-        bits = dtype.itemsize * 8
+    dtype = dtype_of_onnx(tensor.data_type, name)
     shape = _checked_shape(tensor, dtype, name)
-    nbytes = (math.prod(shape) * bits + 7) // 8
+    packed = _is_packed(OF_DTYPE[dtype])
+    nbytes = math.prod(shape) * dtype.itemsize
+    if packed:
+        nbytes = _packed_bytes(math.prod(shape), OF_DTYPE[dtype].bits)
     try:
         data = _raw_bytes(tensor, files, nbytes, name)
     except FileNotFoundError as error:
@@ -63,16 +61,11 @@ def read_tensor(
     if data is None:
         return _typed_values(tensor, dtype, shape, name)
     if packed:
-        return Deferred(shape, dtype, partial(_unpack, data, bits, dtype, shape))
+        return Deferred(shape, dtype, partial(_unpack, data, dtype, shape))
     if sys.byteorder == "big":
         swapped = data.view(f"u{dtype.itemsize}").byteswap()
         return swapped.view(dtype).reshape(shape)
     return data.view(dtype).reshape(shape)
-
-
-def is_packed(tensor: "TensorProto") -> bool:
-    """Whether the tensor's elements are integers of two or four bits."""
-    return tensor.data_type in _PACKED
 
 
 def read_sparse_tensor(tensor: "SparseTensorProto", files: ExternalFiles) -> np.ndarray:
@@ -80,8 +73,7 @@ def read_sparse_tensor(tensor: "SparseTensorProto", files: ExternalFiles) -> np.
     name = tensor.values.name or "a sparse constant"
     values = read_tensor(tensor.values, files)
     indices = read_tensor(tensor.indices, files)
-    if isinstance(values, Deferred) or isinstance(indices, Deferred):
-        raise ModelError("a sparse tensor must have whole-byte elements", where=name)
+    values, indices = constant_values(values), constant_values(indices)
     shape = tuple(tensor.dims)
     size = math.prod(shape)
     if min(shape, default=0) < 0 or size * values.dtype.itemsize > MAX_TENSOR_BYTES // 128:
@@ -138,31 +130,48 @@ def _raw_bytes(
 def _typed_values(
     tensor: "TensorProto", dtype: np.dtype, shape: tuple[int, ...], name: str
 ) -> np.ndarray:
-    """Values of the field that belongs to the type; 16-bit floats are bit patterns in int32."""
+    """Values of the field that belongs to the type; floats in int32 are bit patterns."""
     field = _TYPED_FIELDS.get(tensor.data_type, "int32_data")
     others = [other for other in _FIELDS if other != field and len(getattr(tensor, other))]
     values = getattr(tensor, field)
-    packed = _PACKED.get(tensor.data_type)
+    element = OF_DTYPE[dtype]
+    # six bits are packed in raw_data only
+    packed = _is_packed(element) and element.bits != 6
     count = math.prod(shape)
-    if others or len(values) != ((count * packed[0] + 7) // 8 if packed else count):
+    if packed:
+        count = _packed_bytes(count, element.bits)
+    if others or len(values) != count:
         raise ModelError(
             f"a tensor of dims {list(shape)} must have {count} values in {field}, "
             f"not {len(values)}" + (f" and values in {others[0]}" if others else ""),
             where=name,
         )
     if packed:
-        data = np.array(values, np.int64).astype(np.uint8)
-        return _unpack(data, packed[0], dtype, shape)
-    if dtype in (np.dtype(np.float16), BFLOAT16):
-        return np.array(values, np.int64).astype(np.uint16).view(dtype).reshape(shape)
+        return _unpack(np.array(values, np.int64).astype(np.uint8), dtype, shape)
+    if element.is_float and field == "int32_data":
+        codes = np.array(values, np.int64) & ((1 << element.bits) - 1)
+        return codes.astype(f"u{dtype.itemsize}").view(dtype).reshape(shape)
     return np.array(values).astype(dtype).reshape(shape)
 
 
-def _unpack(data: np.ndarray, bits: int, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
-    """Elements of 2 or 4 bits, first one in the low bits, as 8-bit integers."""
-    shifts = np.arange(0, 8, bits, dtype=np.uint8)
-    codes = (data[:, None] >> shifts & ((1 << bits) - 1)).reshape(-1)[: math.prod(shape)]
-    if dtype == np.int8:
-        sign = 1 << (bits - 1)
-        codes = ((codes ^ sign) - sign).view(np.int8)
-    return codes.reshape(shape).astype(dtype, copy=False)
+def _is_packed(element: Element) -> bool:
+    return element.is_narrow and element.bits < 8
+
+
+def _packed_bytes(count: int, bits: int) -> int:
+    return (count * bits + 7) // 8
+
+
+def _unpack(data: np.ndarray, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
+    """Elements of less than a byte from a stream of bits, the first one in the lowest."""
+    bits = OF_DTYPE[dtype].bits
+    group = math.lcm(bits, 8) // 8  # bytes that hold a whole number of elements
+    words = data[:, None]
+    if group > 1:
+        padded = np.zeros((-(-len(data) // group), 4), np.uint8)
+        filled = np.pad(data, (0, -len(data) % group))
+        padded[:, :group] = filled.reshape(-1, group)
+        words = padded.view("<u4")
+    shifts = np.arange(0, 8 * group, bits, dtype=words.dtype)
+    codes = (words >> shifts & ((1 << bits) - 1)).astype(np.uint8, copy=False)
+    return codes.reshape(-1)[: math.prod(shape)].view(dtype).reshape(shape)

@@ -7,37 +7,23 @@ import numpy as np
 from ...dialects.types import is_supported
 from ..weights import Constant
 from .external_data import ExternalFiles
-from .read_tensor import is_packed, read_tensor
-from .rename_values import used_names
+from .read_tensor import read_tensor
 
 if TYPE_CHECKING:
     from onnx import GraphProto, NodeProto, TensorProto
-
-# Operators to which an integer of four bits in a wider type means the same.
-_WIDTH_BLIND = frozenset(
-    ("Cast", "DequantizeLinear", "Gather", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze")
-)
 
 
 def small_constants(graph: "GraphProto") -> tuple[dict[str, Constant], list["NodeProto"]]:
     """The initialisers that are still in ``graph``.
 
-    Those of types that the IR does not have become Constant nodes, for use on the host. Packed
-    integers are widened only for operators to which that makes no difference.
+    Those of types that the IR does not have become Constant nodes, for use on the host.
     """
     from onnx import helper
 
-    readers: dict[str, set[str]] = {}
-    for node in graph.node:
-        for name in used_names(node):
-            readers.setdefault(name, set()).add(node.op_type)
     constants: dict[str, Constant] = {}
     nodes = []
     for tensor in graph.initializer:
-        supported = is_supported(tensor.data_type) or (
-            is_packed(tensor) and readers.get(tensor.name, set()) <= _WIDTH_BLIND
-        )
-        if supported:
+        if is_supported(tensor.data_type):
             constants[tensor.name] = small_constant(tensor)
         else:
             nodes.append(helper.make_node("Constant", [], [tensor.name], value=tensor))

@@ -4,7 +4,7 @@ A host kernel is a serialized model of one node, or of the nodes around values t
 has. Sessions are kept by the digest of these bytes. Where ONNX Runtime has no kernel (an operator,
 or a type such as bfloat16), where its kernel fails, or where it is known to differ from ONNX, the
 reference evaluator of the onnx package runs the nodes instead. An input or output whose
-``doc_string`` names a form of dialects.records comes or goes as bytes.
+``doc_string`` says so comes or goes as a record (dialects.records).
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from ...dialects.records import PACKED, RECORD, from_record, to_record
+from ...dialects.records import RECORD, from_record, to_record
 from ...errors import InputError, ProgramError, one_line
+from .narrow_ports import on_narrow_values, widen_ports
 from .older_opset import older_models
 
 #: Sessions kept; a program rarely has more distinct host nodes.
@@ -97,11 +98,11 @@ def _prepare(node: Node) -> tuple[Run, str]:
 
 
 def _unpacked(x: np.ndarray, value: Any) -> Any:
-    return from_record(x, value.type) if value.doc_string in (PACKED, RECORD) else x
+    return from_record(x, value.type) if value.doc_string == RECORD else x
 
 
 def _packed(y: Any, value: Any) -> Any:
-    return to_record(y, value.type) if value.doc_string in (PACKED, RECORD) else y
+    return to_record(y, value.type) if value.doc_string == RECORD else y
 
 
 def _with_fallback(model: Any, data: bytes, name: str) -> Run:
@@ -111,12 +112,15 @@ def _with_fallback(model: Any, data: bytes, name: str) -> Run:
         return reference
     why = "it cannot exchange tensors of these types"
     fast = None
-    if _exchangeable(model.graph):
+    wide = widen_ports(model)
+    if _exchangeable(wide.graph):
         try:
-            fast = _session(data)
+            fast = _session(data if wide is model else wide.SerializeToString())
         except Exception as error:  # ONNX Runtime's exception classes share no documented base
             why = _reason(error)
-            fast = _older_session(model)
+            fast = _older_session(wide)
+    if fast is not None and wide is not model:
+        fast = on_narrow_values(model, fast)
 
     def run(inputs: Sequence[Any]) -> Sequence[Any]:
         if fast is not None:

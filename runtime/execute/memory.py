@@ -32,7 +32,7 @@ class ProgramMemory:
             if not name:
                 raise without_weights()
             view = self.views[buffer]
-            view[...] = tensors[name].reshape(view.shape)
+            view[...] = tensors[name].view(view.dtype).reshape(view.shape)
 
     def load(self, inputs: Mapping[str, np.ndarray]) -> None:
         """Copy ``inputs`` into their buffers. Raises InputError when they do not fit the ports."""

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from semc.backends.kernel_codec import OPCODES, PREDICATES, decode_kernels, encode_kernels
 from semc.backends.memcap.disassemble import assemble, format_streams
 from semc.backends.memcap.isa import Instruction, Opcode, Stream, decode_streams, encode_streams
-from semc.backends.tables import ELEMENTS, Names, decode_names
+from semc.backends.tables import Names, decode_names
 from semc.compiler.placement.issue import EventOrder
+from semc.dialects.elements import ELEMENTS
 from semc.dialects.kernel import CHOICES, FIELDS, Body, Kernel, MicroOp
 from semc.errors import ProgramError
 
@@ -83,7 +84,7 @@ ints = st.lists(int64, max_size=6).map(tuple)
 immediates = st.one_of(
     st.none(), st.integers(-(2**63), 2**64 - 1), st.floats(), st.sampled_from(PREDICATES)
 )
-types = st.sampled_from([name for name, _, _ in ELEMENTS])
+types = st.sampled_from([element.name for element in ELEMENTS])
 
 
 @st.composite

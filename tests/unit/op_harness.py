@@ -28,7 +28,9 @@ from semc.compiler.parse import parse_module
 from semc.compiler.weights import WeightStore
 from semc.dialects import register_dialects
 from semc.dialects.attributes import name_location
+from semc.dialects.elements import is_narrow
 from semc.dialects.types import onnx_type_of, tensor_type
+from semc.runtime.execute.narrow_ports import on_narrow_values, widen_ports
 from semc.runtime.interpret.interpret import interpret_function
 
 NEWEST = 28
@@ -117,7 +119,7 @@ def single_node(
 
 def run_reference(model: onnx.ModelProto, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
     """The model's outputs by ONNX Runtime, else by the reference evaluator."""
-    if all(x.dtype.isbuiltin == 1 for x in inputs):
+    if all(x.dtype.isbuiltin == 1 or is_narrow(x.dtype) for x in inputs):
         for version in (model.opset_import[0].version, *OLDER):
             outputs = _try_runtime(model, inputs, version)
             if outputs is not None:
@@ -137,19 +139,27 @@ def _try_runtime(
     older = onnx.ModelProto()
     older.CopyFrom(model)
     older.opset_import[0].version = version
+    inferred = onnx.shape_inference.infer_shapes(older).graph.output
+    for output, found in zip(older.graph.output, inferred, strict=True):
+        output.type.CopyFrom(found.type)
+    wide = widen_ports(older)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = 1
     # without optimisations, which fold nodes of constants by other code
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
-        session = onnxruntime.InferenceSession(older.SerializeToString(), options)
+        session = onnxruntime.InferenceSession(wide.SerializeToString(), options)
     except Exception:  # ONNX Runtime's exception classes share no documented base
         return None
     names = [i.name for i in session.get_inputs()]
     if any("bfloat16" in y.type for y in session.get_outputs()):
         return None  # computed, but never handed to numpy
-    return session.run(None, dict(zip(names, inputs, strict=True)))
+
+    def run(values: Sequence[np.ndarray]) -> list[np.ndarray]:
+        return session.run(None, dict(zip(names, values, strict=True)))
+
+    return list(on_narrow_values(older, run)(inputs))
 
 
 def lower_node(

@@ -7,7 +7,8 @@ import pytest
 from onnx import ModelProto, TensorProto, defs, helper, numpy_helper
 
 from semc.compiler.frontend import LoadedModel, load_model
-from semc.compiler.weights import Deferred
+from semc.compiler.weights import Deferred, constant_values
+from semc.dialects.elements import ELEMENTS, Element
 from semc.errors import ModelError
 
 from .onnx_models import info, model, perceptron
@@ -180,7 +181,9 @@ def test_dropout_and_dead_nodes_vanish() -> None:
     assert constant(loaded, "mask").all()
 
 
-def test_random_nodes_and_dequantisation_are_not_folded() -> None:
+@pytest.mark.parametrize("columns", [2, 300_000])
+def test_random_nodes_are_not_folded_but_dequantisation_is(columns: int) -> None:
+    codes = np.arange(2 * columns).astype(np.int8).reshape(2, columns)
     loaded = load_model(
         model(
             [
@@ -189,11 +192,30 @@ def test_random_nodes_and_dequantisation_are_not_folded() -> None:
                 helper.make_node("MatMul", ["r", "w"], ["y"]),
             ],
             [],
-            [info("y", [2, 2])],
-            {"q": np.ones((2, 2), np.int8), "scale": np.array(0.5, np.float32)},
+            [info("y", [2, columns])],
+            {"q": codes, "scale": np.array(0.5, np.float32)},
         )
     )
-    assert ops(loaded) == ["RandomNormal", "DequantizeLinear", "MatMul"]
+    assert ops(loaded) == ["RandomNormal", "MatMul"]
+    large = codes.nbytes > 1 << 19
+    assert isinstance(loaded.constants["w"], Deferred if large else np.ndarray)
+    found = constant_values(loaded.constants["w"])
+    np.testing.assert_array_equal(found, codes * np.float32(0.5))
+
+
+@pytest.mark.parametrize("to", [TensorProto.INT4, TensorProto.FLOAT8E8M0, TensorProto.FLOAT8E5M2])
+def test_only_what_is_rounded_as_in_onnx_runtime_is_folded(to: int) -> None:
+    nodes = [
+        helper.make_node("Cast", ["c"], ["q"], to=to),
+        helper.make_node("Cast", ["q"], ["f"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["x", "f"], ["y"]),
+    ]
+    values = {"c": np.array([1.5, -1e9], np.float32)}
+    loaded = load_model(model(nodes, [info("x", [2])], [info("y", [2])], values, NEWEST))
+    folded = to == TensorProto.FLOAT8E5M2
+    assert ops(loaded) == (["Mul"] if folded else ["Cast", "Cast", "Mul"])
+    if folded:
+        assert constant(loaded, "f").tolist() == [1.5, -57344]
 
 
 def test_a_splat_weight_takes_no_memory() -> None:
@@ -330,7 +352,7 @@ def test_a_data_dependent_output_is_refused() -> None:
     assert "'y'" in caught.value.message
 
 
-def test_four_bit_weights_widen() -> None:
+def test_four_bit_weights_become_numbers() -> None:
     codes = helper.make_tensor("q", TensorProto.INT4, [3], [-8, 7, -1])
     made = model(
         [
@@ -342,7 +364,25 @@ def test_four_bit_weights_widen() -> None:
         {"s": np.array(0.5, np.float32)},
     )
     made.graph.initializer.append(codes)
-    assert constant(load_model(made), "q").tolist() == [-8, 7, -1]
+    assert constant(load_model(made), "w").tolist() == [-4, 3.5, -0.5]
+
+
+@pytest.mark.parametrize("element", [e for e in ELEMENTS if e.is_narrow], ids=lambda e: e.name)
+@pytest.mark.parametrize("count", [1, 5, 7, 1030])
+@pytest.mark.parametrize("raw", [True, False])
+def test_narrow_tensors_are_unpacked(element: Element, count: int, raw: bool) -> None:
+    codes = (np.arange(count) * 7 % (1 << element.bits)).astype(np.uint8)
+    tensor = numpy_helper.from_array(codes.view(element.dtype), "c")
+    if not raw:
+        data = tensor.raw_data if element.bits != 6 else bytes(codes)  # six bits: one an entry
+        tensor.ClearField("raw_data")
+        tensor.int32_data.extend(data)
+    nodes = [helper.make_node("Identity", ["c"], ["y"])]
+    made = model(nodes, [], [info("y", [count], element.number)], opset=NEWEST)
+    made.graph.initializer.append(tensor)
+    found = constant_values(load_model(made).constants["c"])
+    assert found.dtype == element.dtype
+    np.testing.assert_array_equal(found.view(np.uint8), codes)
 
 
 def test_missing_names_are_given() -> None:

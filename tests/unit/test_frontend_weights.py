@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from semc.compiler.weights import Deferred, WeightStore, printable_name
-from semc.dialects.types import supported_dtypes
+from semc.dialects.elements import OF_DTYPE
 from semc.errors import ModelError
 
 
@@ -62,12 +62,13 @@ def test_foreign_dtypes_are_refused() -> None:
 def test_safetensors_round_trip(tmp_path: Path) -> None:
     store = WeightStore()
     rng = np.random.default_rng(0)
-    for dtype in supported_dtypes():
+    for dtype in OF_DTYPE:
         store.add(f"w_{dtype.name}", rng.integers(0, 2, (3, 4)).astype(dtype))
     store.add("transposed", np.arange(6.0, dtype=np.float32).reshape(2, 3).T)
     store.add("broadcast", np.broadcast_to(np.float32(7), (3, 2)))
     store.add("scalar", np.array(5, np.int64))
     store.add("empty", np.zeros((0, 3), np.float32))
+    store.absent("narrow", (9, 9), np.dtype(ml_dtypes.int4))
     store.absent("absent", (9, 9), np.dtype(ml_dtypes.bfloat16))
     path = tmp_path / "w.safetensors"
     store.save(path)
@@ -79,7 +80,7 @@ def test_safetensors_round_trip(tmp_path: Path) -> None:
         assert loaded.dtype(name) == store.dtype(name)
         assert loaded.is_absent(name) == store.is_absent(name)
         if not store.is_absent(name):
-            np.testing.assert_array_equal(loaded[name], store[name])
+            assert loaded[name].tobytes() == store[name].tobytes()
             assert not loaded[name].flags.writeable or loaded[name].size == 0
 
 
@@ -102,6 +103,16 @@ def test_same_store_same_bytes(tmp_path: Path) -> None:
         store.add("b", np.arange(4, dtype=np.float32))
         store.save(tmp_path / name)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+@pytest.mark.parametrize("narrow", [{"gone": "i4"}, {"a": "i4"}, {"a": "f5"}])
+def test_narrow_elements_must_be_stored_as_bytes(tmp_path: Path, narrow: dict[str, str]) -> None:
+    header = {
+        "__metadata__": {"narrow": json.dumps(narrow)},
+        "a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]},
+    }
+    with pytest.raises(ModelError, match=r"stored as bytes|element type must be"):
+        WeightStore.load(header_file(tmp_path / "w.safetensors", header, bytes(4)))
 
 
 def header_file(path: Path, header: object, data: bytes = b"") -> Path:

@@ -10,10 +10,10 @@ from semc.backends.kernel_codec import (
     decode_kernels,
     encode_kernels,
 )
-from semc.backends.tables import ELEMENTS
 from semc.dialects.body import CMPF, CMPI, scalar_ops
+from semc.dialects.elements import ELEMENTS, OF_DTYPE
 from semc.dialects.kernel import FIELDS, Body, Kernel, MicroOp, with_defaults
-from semc.dialects.types import element_name, supported_dtypes
+from semc.dialects.types import element_name
 from semc.errors import ProgramError
 from semc.runtime.execute.kernels import scalar_ops as runtime_ops
 
@@ -92,9 +92,8 @@ def test_everything_that_a_body_may_say_has_a_number() -> None:
     }  # fmt: skip
     assert runs <= set(OPCODES)
     assert set(OPCODES) - runs <= set(scalar_ops())
-    assert [name for name, _, _ in ELEMENTS] != []
-    assert {(name, dtype) for name, dtype, _ in ELEMENTS} == {
-        (element_name(dtype), dtype) for dtype in supported_dtypes()
+    assert {(e.name, e.dtype) for e in ELEMENTS} == {
+        (element_name(dtype), dtype) for dtype in OF_DTYPE
     }
 
 

@@ -4,6 +4,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
+from semc.dialects.records import RECORD, to_record
 from semc.errors import ProgramError
 from semc.runtime.execute import host
 from semc.runtime.execute.host import run_host
@@ -83,18 +84,36 @@ def test_runs_several_nodes(model):
     np.testing.assert_array_equal(out, [0, 2])
 
 
-def test_bytes_become_the_type_that_the_model_declares(model):
+def test_records_become_the_type_that_the_model_declares(model):
     import onnx
 
-    x = np.array([1.5, -3], ml_dtypes.float8_e5m2)
-    proto = onnx.load_model_from_string(model("Identity", [x]))
-    proto.graph.input[0].doc_string = proto.graph.output[0].doc_string = "packed"
+    text = np.array(["one", "two"], object)
+    proto = onnx.load_model_from_string(model("Identity", [np.zeros(2)]))
+    proto.graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.STRING
+    proto.graph.input[0].doc_string = proto.graph.output[0].doc_string = RECORD
     proto.graph.output[0].type.CopyFrom(proto.graph.input[0].type)
-    (out,) = run_host(proto.SerializeToString(), [x.view(np.uint8)])
-    assert out.dtype == np.uint8
-    np.testing.assert_array_equal(out, x.view(np.uint8))
+    record = to_record(text, proto.graph.input[0].type)
+    (out,) = run_host(proto.SerializeToString(), [record])
+    np.testing.assert_array_equal(out, record)
     with pytest.raises(ProgramError, match="must be uint8"):
         run_host(proto.SerializeToString(), [np.zeros(3, np.float32)])
+
+
+def test_onnx_runtime_takes_narrow_elements_as_float32(model):
+    """Told by the rounding: the reference evaluator truncates."""
+    import onnx
+
+    x = np.array([1.5, np.nan, -np.inf, 3], ml_dtypes.float8_e5m2)
+    proto = onnx.load_model_from_string(model("Identity", [x]))
+    proto.graph.output[0].type.CopyFrom(proto.graph.input[0].type)
+    (out,) = run_host(proto.SerializeToString(), [x])
+    np.testing.assert_array_equal(out.view(np.uint8), x.view(np.uint8))
+    y = np.array([1.5, -2.6], np.float32)
+    proto = onnx.load_model_from_string(model("Cast", [y], to=onnx.TensorProto.INT4, opset=21))
+    info = onnx.helper.make_tensor_value_info("y0", onnx.TensorProto.INT4, [2])
+    proto.graph.output[0].CopyFrom(info)
+    (out,) = run_host(proto.SerializeToString(), [y])
+    np.testing.assert_array_equal(out, np.array([2, -3], ml_dtypes.int4))
 
 
 def test_a_form_for_an_older_set_is_used_where_it_means_the_same():

@@ -7,9 +7,10 @@ import ml_dtypes
 import numpy as np
 import pytest
 
+from semc.dialects.elements import OF_DTYPE
 from semc.dialects.kernel import Body, MicroOp
 from semc.dialects.types import dtype_named as ir_dtype_named
-from semc.dialects.types import element_name, supported_dtypes
+from semc.dialects.types import element_name
 from semc.errors import ProgramError
 from semc.runtime.execute.kernels import map_body, scalar_ops
 from semc.runtime.execute.kernels.dtypes import dtype_named
@@ -27,7 +28,7 @@ def single(name, result, *types, imm=None):
 
 
 def test_type_names_are_those_of_the_ir():
-    for dtype in supported_dtypes():
+    for dtype in OF_DTYPE:
         name = element_name(dtype)
         assert dtype_named(name) == ir_dtype_named(name) == dtype
     with pytest.raises(ProgramError, match="f8"):

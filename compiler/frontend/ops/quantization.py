@@ -1,13 +1,15 @@
 """Linear quantisation as the model writes it: maps around a rounding.
 
-    QuantizeLinear(x, s, z)    ->  map { clamp(round(x / s) + z) }
+    QuantizeLinear(x, s, z)    ->  map { clamp(round(x / s) + z) }    to float8 and the like: x / s
     DequantizeLinear(q, s, z)  ->  map { (q - z) * s }
 
 Scales and zero points broadcast per tensor, along one axis, or repeat over blocks.
 """
 
 from collections.abc import Sequence
+from functools import reduce
 
+import ml_dtypes
 import numpy as np
 from xdsl.ir import SSAValue
 
@@ -15,7 +17,8 @@ from ....dialects.body import BodyBuilder, is_float
 from ....dialects.shapes import row_major
 from ....dialects.types import dtype_of, element_name, shape_of
 from ..graph_builder import GraphBuilder
-from ..lowering import NotLowered, OnnxNode, lowers
+from ..lowering import OnnxNode, lowers
+from .narrow_floats import FLOAT8, to_float8
 from .scalar_formulas import clamp, divide, map_scalars, normalise_axis, number
 
 FLOAT32 = np.dtype(np.float32)
@@ -23,17 +26,19 @@ FLOAT32 = np.dtype(np.float32)
 
 @lowers("QuantizeLinear")
 def lower_quantize(b: GraphBuilder, node: OnnxNode) -> SSAValue:
-    """Halves round to even; values outside the type saturate."""
+    """Halves round to even; values outside the type saturate, unless a float8's say otherwise."""
     x, scale, zero = _parameters(b, node)
     name = element_name(node.out_dtype)
-    if is_float(name):
-        raise NotLowered(f"quantisation to {node.out_dtype} has no integer codes")
     precise = element_name(dtype_of(scale)) == "f64"
 
     def quantise(body: BodyBuilder, x: int, scale: int, *zero: int) -> int:
         working = "f64" if precise else "f32"
         ratio = divide(body, body.cast(x, working), body.cast(scale, working))
+        if name in FLOAT8:  # their zero point must be 0, which would make a 0 of -0
+            return to_float8(body, ratio, name, saturate=bool(node.attrs["saturate"]))
         zeros = [body.cast(body.unsigned(z, name), working) for z in zero]
+        if is_float(name):
+            return body.cast(reduce(body.add, zeros, ratio), name)
         return _code(body, ratio, zeros, node.out_dtype)
 
     return map_scalars(b, node, (x, scale, *zero), quantise)
@@ -43,13 +48,12 @@ def lower_quantize(b: GraphBuilder, node: OnnxNode) -> SSAValue:
 def lower_dequantize(b: GraphBuilder, node: OnnxNode) -> SSAValue:
     x, scale, zero = _parameters(b, node)
     name, out = element_name(dtype_of(x)), element_name(node.out_dtype)
-    if is_float(name):
-        raise NotLowered(f"codes of {dtype_of(x)} are not integers")
 
     def dequantise(body: BodyBuilder, x: int, scale: int, *zero: int) -> int:
-        code = body.cast(body.unsigned(x, name), "i32")
+        kind = "f32" if is_float(name) else "i32"
+        code = body.cast(body.unsigned(x, name), kind)
         for z in zero:
-            code = body.sub(code, body.cast(body.unsigned(z, name), "i32"))
+            code = body.sub(code, body.cast(body.unsigned(z, name), kind))
         working = "f64" if out == "f64" else "f32"
         value = body.mul(body.cast(code, working), body.cast(scale, working))
         return body.cast(value, out)
@@ -84,7 +88,7 @@ def _code(body: BodyBuilder, ratio: int, zeros: Sequence[int], dtype: np.dtype) 
     code = body.unary("roundeven", ratio)
     for zero in zeros:
         code = body.add(code, zero)
-    info = np.iinfo(dtype)
+    info = ml_dtypes.iinfo(dtype)
     code = clamp(body, code, float(info.min), float(info.max))
     return body.signless(body.cast(code, element_name(dtype)))
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from ....dialects.elements import is_float
 from ....errors import ProgramError
-from .dtypes import accumulator, is_float
+from .dtypes import accumulator
 
 
 def contract(

@@ -1,58 +1,41 @@
 """Element types as the kernels see them: names, accumulators, extremes, casts.
 
-The names are those of scalar bodies ("f32", "bf16", "i8", "ui8", "i1"). They are resolved here by
-spelling, without the IR, so that a program runs on a machine that never imports xDSL.
+The names are those of scalar bodies ("f32", "bf16", "i8", "ui8", "i1").
 """
-
-from functools import cache
 
 import ml_dtypes
 import numpy as np
 
+from ....dialects.elements import OF_DTYPE, OF_NAME, is_float
 from ....errors import ProgramError
 
-BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 FLOAT32 = np.dtype(np.float32)
-_SMALL_FLOATS = (np.dtype(np.float16), BFLOAT16)
-_NAMED = {"f16": "float16", "f32": "float32", "f64": "float64", "i1": "bool"} | {
-    f"{short}{bits}": f"{long}{bits}"
-    for short, long in (("i", "int"), ("ui", "uint"))
-    for bits in (8, 16, 32, 64)
-}
 
 
-@cache
 def dtype_named(name: str) -> np.dtype:
     """The numpy dtype of an element type name. Raises ProgramError for an unknown name."""
-    if name == "bf16":
-        return BFLOAT16
-    if name not in _NAMED:
-        raise ProgramError(f"an element type must be one of {sorted(_NAMED)} or bf16, not {name!r}")
-    return np.dtype(_NAMED[name])
-
-
-def is_float(dtype: np.dtype) -> bool:
-    """Whether ``dtype`` is a floating-point type, bfloat16 included."""
-    return dtype.kind == "f" or dtype == BFLOAT16
+    if name not in OF_NAME:
+        raise ProgramError(f"an element type must be one of {sorted(OF_NAME)}, not {name!r}")
+    return OF_NAME[name].dtype
 
 
 def accumulator(dtype: np.dtype) -> np.dtype:
-    """The type in which values of ``dtype`` are summed: float32 for the 16-bit floats."""
-    return FLOAT32 if dtype in _SMALL_FLOATS else dtype
+    """The type in which values of ``dtype`` are summed: float32 for floats of at most 16 bits."""
+    return FLOAT32 if is_float(dtype) and dtype.itemsize <= 2 else dtype
 
 
 def lowest(dtype: np.dtype) -> float | int | bool:
     """The identity of ``max``: -inf, the smallest integer, or False."""
     if is_float(dtype):
         return -np.inf
-    return False if dtype.kind == "b" else int(np.iinfo(dtype).min)
+    return False if dtype.kind == "b" else int(ml_dtypes.iinfo(dtype).min)
 
 
 def highest(dtype: np.dtype) -> float | int | bool:
     """The identity of ``min``: inf, the largest integer, or True."""
     if is_float(dtype):
         return np.inf
-    return True if dtype.kind == "b" else int(np.iinfo(dtype).max)
+    return True if dtype.kind == "b" else int(ml_dtypes.iinfo(dtype).max)
 
 
 def scalar_of(value: float, dtype: np.dtype) -> np.ndarray:
@@ -87,11 +70,17 @@ def saturate(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
 
 def unsigned(x: np.ndarray) -> np.ndarray:
     """The bits of integers or booleans as unsigned integers, without a copy."""
-    return x.view(f"u{x.dtype.itemsize}")
+    return x.view(_with_sign(x.dtype, "ui"))
 
 
 def signed(x: np.ndarray) -> np.ndarray:
     """The bits of integers as signed integers; a true i1 is -1, as in two's complement."""
     if x.dtype.kind == "b":
         return np.negative(x.view(np.int8))
-    return x.view(f"i{x.dtype.itemsize}")
+    return x.view(_with_sign(x.dtype, "i"))
+
+
+def _with_sign(dtype: np.dtype, letters: str) -> np.dtype:
+    """The integer type named by ``letters`` of as many bits (a boolean's are the 8 of its byte)."""
+    bits = 8 if dtype.kind == "b" else OF_DTYPE[dtype].bits
+    return OF_NAME[f"{letters}{bits}"].dtype

@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from ....dialects.elements import OF_DTYPE, is_float
 from ....dialects.kernel import Body, MicroOp
 from ....errors import ProgramError
-from .dtypes import dtype_named, is_float
+from .dtypes import dtype_named
 from .scalar_ops import ALIASING, NOT_IN_PLACE, Function, function_of
 
 # Elements of a block: with float32 and a handful of live registers it fits a second-level cache.
@@ -172,8 +173,8 @@ def _constant(op: MicroOp, dtype: np.dtype) -> np.ndarray:
             return np.array(float(op.imm)).astype(dtype)
     if dtype.kind == "b":
         return np.array(bool(int(op.imm) & 1))
-    bits = 8 * dtype.itemsize
-    return np.array(int(op.imm) & (2**bits - 1), f"u{dtype.itemsize}").view(dtype)
+    code = int(op.imm) & (2 ** OF_DTYPE[dtype].bits - 1)
+    return np.array(code, f"u{dtype.itemsize}").view(dtype)
 
 
 def _function(

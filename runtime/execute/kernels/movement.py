@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from ....dialects.elements import plain_dtype
 from ....errors import ProgramError
 from .dtypes import scalar_of
 
@@ -41,8 +42,9 @@ def view(
     steps = [
         s * x.itemsize if n > 1 else 0 for n, s in zip(shape, strides, strict=True)
     ]  # the stride of a single element may be any number
-    source = as_strided(np.ascontiguousarray(x).reshape(-1)[offset:], shape, steps)
-    _copy_tiled(out, source)
+    flat = np.ascontiguousarray(x).reshape(-1)[offset:]
+    source = as_strided(flat.view(plain_dtype(x.dtype)), shape, steps)
+    _copy_tiled(out.view(plain_dtype(dtype)), source)
     return out
 
 

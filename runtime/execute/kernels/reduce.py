@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from ....dialects.elements import is_float
 from ....errors import ProgramError
-from .dtypes import accumulator, highest, is_float, lowest
+from .dtypes import accumulator, highest, lowest
 
 # Along an outer axis numpy adds row after row, so that the error grows with the length; longer
 # sums than this go through float64 (along the innermost axis numpy already adds pairwise).

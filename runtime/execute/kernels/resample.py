@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from ....dialects.elements import is_float
 from ....errors import ProgramError
-from .dtypes import FLOAT32, accumulator, is_float, saturate
+from .dtypes import FLOAT32, accumulator, saturate
 from .reduce import normalise_axes
 
 

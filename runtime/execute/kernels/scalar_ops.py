@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from ....dialects.elements import is_float, is_narrow
 from ....errors import ProgramError
-from .dtypes import FLOAT32, is_float, signed, unsigned
+from .dtypes import FLOAT32, signed, unsigned
 from .special import erf
 
 Function = Callable[..., np.ndarray]
@@ -108,12 +109,14 @@ def function_of(name: str, imm: Any, operands: tuple[np.dtype, ...], result: np.
     Raises ProgramError for an operation or predicate that does not exist.
     """
     source = operands[0] if operands else result
-    if name in ("cmpf", "cmpi"):
-        return _comparison(name, str(imm))
     if name in CONVERT:
         return CONVERT[name](result)
     if name == "select":
         return select
+    if is_narrow(source):
+        raise ProgramError(f"a map body may convert {source}, not compute {name} on it")
+    if name in ("cmpf", "cmpi"):
+        return _comparison(name, str(imm))
     if source.kind == "b":
         if name not in ON_BOOL:
             raise ProgramError(f"a map body may not use {name} on i1")
@@ -229,7 +232,7 @@ def _converter(read: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.dtype],
     def make(result: np.dtype) -> Function:
         def run(x: np.ndarray, out: Out = None) -> np.ndarray:
             source = read(x)
-            if result.kind == "b" and source.dtype.kind in "iu":
+            if result.kind == "b" and not is_float(source.dtype):
                 return np.bitwise_and(source, 1).astype(bool)
             return _cast(source, result, out)
 

@@ -16,8 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from ....dialects.elements import is_float
 from ....errors import ProgramError
-from .dtypes import accumulator, is_float, lowest
+from .dtypes import accumulator, lowest
 
 # From this innermost kernel extent on, one copy in runs of that length beats a strided write for
 # every kernel position (measured: 1 to 3 times faster at 5 and 7, 1 to 3 times slower at 3).
