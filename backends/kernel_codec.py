@@ -32,7 +32,7 @@ CODEC_VERSION = 1
 
 KINDS = (
     "map", "reduce", "view", "pad", "concat", "gather", "scatter", "resample", "window",
-    "contract", "cumulate", "host",
+    "contract", "cumulate", "host", "argsort",
 )  # fmt: skip
 
 OPCODES = (

@@ -6,7 +6,7 @@
          | `graph.softmax` x `axis` int (`log`)? `:` type
          | `graph.norm` x (`scale` v)? (`bias` v)? fields `:` types
          | tensor-op            map reduce view pad concat gather scatter resample window
-                                contract cumulate host: see tensor_ops.py
+                                contract cumulate argsort host: see tensor_ops.py
 
 A map body may use ``graph.remf`` beside arith and math (scalar.py).
 
@@ -66,6 +66,7 @@ ResampleOp = tensor_op("graph", "resample", YieldOp)
 WindowOp = tensor_op("graph", "window", YieldOp)
 ContractOp = tensor_op("graph", "contract", YieldOp)
 CumulateOp = tensor_op("graph", "cumulate", YieldOp)
+ArgsortOp = tensor_op("graph", "argsort", YieldOp)
 HostOp = tensor_op("graph", "host", YieldOp)
 
 
@@ -282,6 +283,7 @@ TENSOR_OPS = (
     WindowOp,
     ContractOp,
     CumulateOp,
+    ArgsortOp,
     HostOp,
 )
 

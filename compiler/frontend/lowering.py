@@ -28,6 +28,7 @@ FAMILIES = (
     "recurrent",
     "reduction",
     "resize",
+    "sorting",
 )
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from ...dialects.kernel import Kernel
 from ...errors import ProgramError
+from .kernels.argsort import argsort
 from .kernels.contract import contract
 from .kernels.cumulate import cumulate
 from .kernels.indexing import gather, scatter
@@ -35,6 +36,7 @@ RUNNERS: dict[str, Runner] = {
     "window": window,
     "contract": contract,
     "cumulate": cumulate,
+    "argsort": argsort,
 }
 
 
