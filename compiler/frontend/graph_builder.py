@@ -348,9 +348,7 @@ class GraphBuilder:
             graph.CumulateOp.make([x], kind=kind, axis=axis, exclusive=exclusive, reverse=reverse)
         )
 
-    def argsort(
-        self, x: SSAValue, axis: int, count: int, *, descending: bool = False
-    ) -> SSAValue:
+    def argsort(self, x: SSAValue, axis: int, count: int, *, descending: bool = False) -> SSAValue:
         """int64 positions of the first ``count`` elements in order along ``axis``."""
         op = graph.ArgsortOp.make([x], axis=axis, count=count, descending=descending)
         return self.insert(op)

@@ -29,6 +29,7 @@ FAMILIES = (
     "reduction",
     "resize",
     "sorting",
+    "spectral",
 )
 
 

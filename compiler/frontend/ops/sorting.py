@@ -1,6 +1,6 @@
 """Order by value: TopK as the positions of the first k in order, and a gather of their values.
 
-    TopK(x, k)  ->  positions = argsort(x);  values = gather(x, positions)
+TopK(x, k)  ->  positions = argsort(x);  values = gather(x, positions)
 """
 
 from xdsl.ir import SSAValue
