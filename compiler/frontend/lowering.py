@@ -20,6 +20,7 @@ FAMILIES = (
     "convolution",
     "elementwise",
     "indexing",
+    "linear_attention",
     "matrix",
     "movement",
     "normalization",
@@ -28,6 +29,7 @@ FAMILIES = (
     "recurrent",
     "reduction",
     "resize",
+    "sampling",
     "sorting",
     "spectral",
 )
