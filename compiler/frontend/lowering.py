@@ -18,6 +18,7 @@ from .graph_builder import GraphBuilder
 FAMILIES = (
     "cast",
     "convolution",
+    "determinant",
     "elementwise",
     "indexing",
     "linear_attention",

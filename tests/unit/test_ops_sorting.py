@@ -1,4 +1,4 @@
-"""TopK against ONNX Runtime."""
+"""TopK, Compress and NonZero against ONNX Runtime."""
 
 import numpy as np
 import pytest
@@ -47,3 +47,18 @@ def test_unsorted_holds_the_same_elements() -> None:
     values, positions = interpret_function(function, free, weights)
     np.testing.assert_array_equal(x[positions], values)
     np.testing.assert_array_equal(np.sort(values), np.sort(reference[0]))
+
+
+@pytest.mark.parametrize("axis", [None, 0, 1, -1])
+@pytest.mark.parametrize("condition", [[0, 1, 1], [1, 1], [0, 0], [1]])
+def test_compress(axis: int | None, condition: list[int]) -> None:
+    x = np.arange(9, dtype=np.int64).reshape(3, 3)
+    attrs = {} if axis is None else {"axis": axis}
+    check_op("Compress", {"x": x, "condition": np.array(condition, bool)}, attrs)
+
+
+@pytest.mark.parametrize("shape", [(7,), (3, 4), (2, 3, 4)])
+@pytest.mark.parametrize("dtype", [np.float32, np.int64, np.bool_, np.int32])
+def test_non_zero(shape: tuple[int, ...], dtype: type) -> None:
+    x = np.random.default_rng(4).integers(0, 2, shape).astype(dtype)
+    check_op("NonZero", {"x": x})
