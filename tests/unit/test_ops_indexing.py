@@ -143,11 +143,13 @@ def test_quantize_blocks(block: int) -> None:
     check_op("QuantizeLinear", inputs, attrs, constants={"s", "z"})
     codes = (floats(3, 6, 2) * 20).astype(np.int8)
     check_op("DequantizeLinear", {**inputs, "x": codes}, attrs, constants={"s", "z"})
+    assert check_op("DequantizeLinear", {**inputs, "x": codes}, attrs, constants="xsz").ops == []
 
 
 def test_blocks_that_do_not_divide() -> None:
     inputs = {"x": ramp(7, 2, dtype=np.int8), "s": ramp(3, 2) + 1, "z": ramp(3, 2, dtype=np.int8)}
-    check_op("DequantizeLinear", inputs, {"axis": 0, "block_size": 3}, constants={"s", "z"})
+    for constants in ("sz", "xsz"):
+        check_op("DequantizeLinear", inputs, {"axis": 0, "block_size": 3}, constants=constants)
 
 
 @pytest.mark.parametrize("dtype", [*CODES, np.int32])
@@ -158,14 +160,17 @@ def test_dequantize(dtype: Any, axis: int | None) -> None:
     size = () if axis is None else (x.shape[axis],)
     zero = None if dtype == np.int32 else np.full(size, info.max // 3, dtype)
     inputs = {"x": x, "s": np.full(size, 0.25, F32) + ramp(*size) / 8, "z": zero}
-    check_op("DequantizeLinear", inputs, {} if axis is None else {"axis": axis})
+    for constants in ("", "xsz"):
+        check_op("DequantizeLinear", inputs, {} if axis is None else {"axis": axis}, 1, constants)
 
 
 def test_quantisation_in_half() -> None:
     x, scale = floats(3, 4, dtype=np.float16), np.array(0.05, np.float16)
     check_op("QuantizeLinear", {"x": x, "s": scale, "z": np.array(3, np.int8)})
     codes = ramp(3, 4, dtype=np.uint8)
-    check_op("DequantizeLinear", {"x": codes, "s": scale, "z": np.array(3, np.uint8)})
+    inputs = {"x": codes, "s": scale, "z": np.array(3, np.uint8)}
+    for constants in ("", "xsz"):
+        check_op("DequantizeLinear", inputs, {}, 1, constants)
 
 
 def test_dequantize_to_bfloat16() -> None:

@@ -14,6 +14,7 @@ from xdsl.ir import SSAValue
 from ....dialects.body import BodyBuilder
 from ....dialects.shapes import row_major
 from ....dialects.types import dtype_of, element_name, shape_of
+from ..derive_constants import reshaped, transposed
 from ..graph_builder import INLINE_ELEMENTS, GraphBuilder
 from ..lowering import NotLowered, OnnxNode, constant_ints, lowers
 from .scalar_formulas import axis_numbers, compare, map_scalars, normalise_axis
@@ -21,7 +22,7 @@ from .scalar_formulas import axis_numbers, compare, map_scalars, normalise_axis
 
 @lowers("Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze")
 def lower_reshape(b: GraphBuilder, node: OnnxNode) -> SSAValue:
-    return b.reshape(node.required(0), node.out_shape)
+    return reshaped(b, node.required(0), node.out_shape)
 
 
 @lowers("Dropout")
@@ -41,7 +42,7 @@ def lower_transpose(b: GraphBuilder, node: OnnxNode) -> SSAValue:
     x = node.required(0)
     rank = len(shape_of(x))
     perm = node.attrs.get("perm") or range(rank)[::-1]
-    return b.transpose(x, [normalise_axis(p, rank) for p in perm])
+    return transposed(b, x, [normalise_axis(p, rank) for p in perm])
 
 
 @lowers("Expand")

@@ -1,7 +1,7 @@
 """Linear quantisation as the model writes it: maps around a rounding.
 
     QuantizeLinear(x, s, z)    ->  map { clamp(round(x / s) + z) }
-    DequantizeLinear(q, s, z)  ->  map { (q - z) * s }
+    DequantizeLinear(q, s, z)  ->  map { (q - z) * s }, a constant where all three are
 
 Scales and zero points broadcast per tensor, along one axis, or repeat over blocks.
 """
@@ -14,6 +14,7 @@ from xdsl.ir import SSAValue
 from ....dialects.body import BodyBuilder, is_float
 from ....dialects.shapes import row_major
 from ....dialects.types import dtype_of, element_name, shape_of
+from ..derive_constants import derive
 from ..graph_builder import GraphBuilder
 from ..lowering import NotLowered, OnnxNode, lowers
 from .scalar_formulas import clamp, divide, map_scalars, normalise_axis, number
@@ -41,10 +42,14 @@ def lower_quantize(b: GraphBuilder, node: OnnxNode) -> SSAValue:
 
 @lowers("DequantizeLinear")
 def lower_dequantize(b: GraphBuilder, node: OnnxNode) -> SSAValue:
-    x, scale, zero = _parameters(b, node)
-    name, out = element_name(dtype_of(x)), element_name(node.out_dtype)
+    """Codes that are constants become a constant, so that quantised weights are stationary."""
+    name, out = element_name(dtype_of(node.required(0))), element_name(node.out_dtype)
     if is_float(name):
-        raise NotLowered(f"codes of {dtype_of(x)} are not integers")
+        raise NotLowered(f"codes of {name} are not integers")
+    given = [v for v in node.inputs if v is not None]
+    if all(b.is_constant(v) for v in given):
+        return _dequantized(b, node, given)
+    x, scale, zero = _parameters(b, node)
 
     def dequantise(body: BodyBuilder, x: int, scale: int, *zero: int) -> int:
         code = body.cast(body.unsigned(x, name), "i32")
@@ -87,6 +92,34 @@ def _code(body: BodyBuilder, ratio: int, zeros: Sequence[int], dtype: np.dtype) 
     info = np.iinfo(dtype)
     code = clamp(body, code, float(info.min), float(info.max))
     return body.signless(body.cast(code, element_name(dtype)))
+
+
+def _dequantized(b: GraphBuilder, node: OnnxNode, given: list[SSAValue]) -> SSAValue:
+    """The numbers that constant codes stand for, made when they are needed."""
+    shape, precise = node.out_shape, node.out_dtype == np.float64
+    working = np.float64 if precise else np.float32
+
+    def fit(value: np.ndarray) -> np.ndarray:
+        return _spread(value, shape, int(node.attrs["axis"]), int(node.attrs.get("block_size", 0)))
+
+    def make(codes: np.ndarray, scale: np.ndarray, *zero: np.ndarray) -> np.ndarray:
+        whole = codes.astype(np.int32)
+        for z in zero:
+            whole = whole - fit(z).astype(np.int32)
+        return (whole.astype(working) * fit(scale).astype(working)).astype(node.out_dtype)
+
+    return derive(b, given, shape, make, "numbers", node.out_dtype)
+
+
+def _spread(value: np.ndarray, shape: tuple[int, ...], axis: int, block: int) -> np.ndarray:
+    """A scale or zero point in a shape that broadcasts to ``shape``."""
+    axis = normalise_axis(axis, len(shape)) if shape else 0
+    if block:
+        lead = (slice(None),) * axis
+        return np.repeat(value, block, axis)[(*lead, slice(0, shape[axis]))]
+    if value.size == 1:
+        return value.reshape(())
+    return value.reshape([n if i == axis else 1 for i, n in enumerate(shape)])
 
 
 def _parameters(b: GraphBuilder, node: OnnxNode) -> tuple[SSAValue, SSAValue, tuple[SSAValue, ...]]:
