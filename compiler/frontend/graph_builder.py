@@ -27,10 +27,8 @@ from ...dialects.attributes import WeightAttr, table_attr, table_of
 from ...dialects.body import BodyBuilder
 from ...dialects.kernel import Body
 from ...dialects.shapes import broadcast, row_major
-from ...dialects.types import dtype_of, element_name, shape_of, tensor_type
+from ...dialects.types import dtype_of, element_name, is_literal, shape_of, tensor_type
 from ..weights import Constant, WeightStore
-
-INLINE_ELEMENTS = 16
 
 
 class GraphBuilder:
@@ -52,11 +50,10 @@ class GraphBuilder:
     # constants
 
     def constant(self, array: np.ndarray, hint: str = "constant") -> SSAValue:
-        """``array`` as a constant: a literal up to 16 finite elements, else a name in the store."""
+        """``array`` as a constant: a literal while it is small, else a name in the store."""
         array = np.asarray(array)
         type_ = tensor_type(array.shape, array.dtype)
-        # xDSL 0.74 reads the hexadecimal NaN and infinity of a dense literal as an integer
-        if 0 < array.size <= INLINE_ELEMENTS and np.isfinite(array).all():
+        if is_literal(array):
             return self.insert(graph.ConstantOp(table_attr(array), type_))
         return self.stored(self.weights.add(hint, array))
 

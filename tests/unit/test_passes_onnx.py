@@ -158,14 +158,14 @@ def test_a_used_output_without_a_value_is_named(register: dict[str, lowering.Low
 
 
 def test_operators_of_other_domains_run_on_the_host() -> None:
-    nodes = [helper.make_node("Scaler", ["x"], ["y"], name="s", domain="ai.onnx.ml",
-                              offset=[1.0], scale=[2.0])]  # fmt: skip
+    nodes = [helper.make_node("Imputer", ["x"], ["y"], name="s", domain="ai.onnx.ml",
+                              imputed_value_floats=[4.0], replaced_value_float=3.0)]  # fmt: skip
     model = model_of(nodes, {"y": [2, 4]})
     model.opset_import.append(helper.make_opsetid("ai.onnx.ml", 3))
     module, ctx, main = imported(model)
     run_passes(module, "convert-onnx-to-graph", ctx=ctx)
     host, _ = ops_of(main)
-    assert host.attributes["op"].data == "ai.onnx.ml.Scaler"  # type: ignore[attr-defined]
+    assert host.attributes["op"].data == "ai.onnx.ml.Imputer"  # type: ignore[attr-defined]
     (y,) = interpret_function(main, [np.ones((2, 4), np.float32) * 3], ctx.weights)
     np.testing.assert_array_equal(y, np.full((2, 4), 4.0, np.float32))
 

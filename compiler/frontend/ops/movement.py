@@ -13,9 +13,9 @@ from xdsl.ir import SSAValue
 
 from ....dialects.body import BodyBuilder
 from ....dialects.shapes import row_major
-from ....dialects.types import dtype_of, element_name, shape_of
+from ....dialects.types import LITERAL_ELEMENTS, dtype_of, element_name, shape_of
 from ..derive_constants import reshaped, transposed
-from ..graph_builder import INLINE_ELEMENTS, GraphBuilder
+from ..graph_builder import GraphBuilder
 from ..lowering import NotLowered, OnnxNode, constant_ints, lowers
 from .scalar_formulas import axis_numbers, compare, map_scalars, normalise_axis
 
@@ -211,7 +211,7 @@ def lower_constant_of_shape(b: GraphBuilder, node: OnnxNode) -> SSAValue:
 
 def _filled(b: GraphBuilder, value: np.ndarray, shape: Sequence[int]) -> SSAValue:
     """A tensor of one value: a literal while it is small, else one element seen many times."""
-    if np.prod(shape) <= INLINE_ELEMENTS:
+    if np.prod(shape) <= LITERAL_ELEMENTS:
         return b.constant(np.full(shape, value), "filled")
     return b.view(b.constant(value), shape, [0] * len(shape))
 
