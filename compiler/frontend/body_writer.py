@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...dialects.types import onnx_type_of
 from ...errors import ModelError
 from ..weights import Constant, Deferred
 from .model import TensorSpec
@@ -92,13 +93,11 @@ class BodyWriter:
 
     # what the body says
 
-    def op(self, op_type: str, *inputs: str | None, domain: str = "", **attrs: Any) -> str:
+    def op(self, op_type: str, *inputs: str | None, **attrs: Any) -> str:
         """A node of one output; returns its name. Attributes that are None are left out."""
-        return self.several(op_type, *inputs, outputs=1, domain=domain, **attrs)[0]
+        return self.several(op_type, *inputs, outputs=1, **attrs)[0]
 
-    def several(
-        self, op_type: str, *inputs: str | None, outputs: int, domain: str = "", **attrs: Any
-    ) -> list[str]:
+    def several(self, op_type: str, *inputs: str | None, outputs: int, **attrs: Any) -> list[str]:
         """A node of several outputs."""
         from onnx import helper
 
@@ -107,14 +106,16 @@ class BodyWriter:
         given = [x or "" for x in inputs]
         while given and not given[-1]:
             given.pop()
-        node = helper.make_node(op_type, given, results, name=name, domain=domain)
+        node = helper.make_node(op_type, given, results, name=name)
         for key, value in attrs.items():
             if value is not None:
                 node.attribute.append(helper.make_attribute(key, value))
         self.nodes.append(node)
         return results
 
-    def constant(self, value: Constant | Sequence[Any] | float, dtype: Any = None) -> str:
+    def constant(
+        self, value: Constant | np.generic | Sequence[Any] | float, dtype: Any = None
+    ) -> str:
         """A constant of the body."""
         name = f"{self.call.name}/constant_{len(self.constants)}"
         self.constants[name] = value if isinstance(value, Deferred) else np.asarray(value, dtype)
@@ -125,8 +126,7 @@ class BodyWriter:
         return self.constant(np.asarray(value).astype(self.dtype(name)))
 
     def cast(self, name: str, dtype: Any) -> str:
-        from ...dialects.types import onnx_type_of
-
+        """``name`` converted to ``dtype``."""
         return self.op("Cast", name, to=onnx_type_of(np.dtype(dtype)))
 
     def ints(self, *values: int) -> str:
@@ -168,12 +168,17 @@ def write_body(
     from onnx import helper
 
     writer = BodyWriter(call, specs, constants)
-    found = write(writer)
+    try:
+        found = write(writer)
+    except (LookupError, ValueError, TypeError) as error:
+        # of attributes and operands that do not fit each other: no schema has checked them
+        raise writer.refuse(f"{type(error).__name__}: {error}") from error
     results = [found] if isinstance(found, str) else list(found)
     for index, output in enumerate(call.output):
         value = results[index] if index < len(results) else None
-        if output and value is None:
+        if not output:
+            continue
+        if value is None:
             raise writer.refuse(f"output {index} is asked for")
-        if output:
-            writer.nodes.append(helper.make_node("Identity", [value], [output]))
+        writer.nodes.append(helper.make_node("Identity", [value], [output]))
     return writer.nodes, writer.constants

@@ -86,9 +86,9 @@ def unpooled_shape(node: OnnxNode, x: Sequence[int]) -> Shape:
 
 def window_counts(window: Window, size: Sequence[int], *, ceil: bool = False) -> Shape:
     """Positions of ``window`` along each dim of an input of ``size``."""
-    fields = (window.kernel, window.strides, window.dilations, window.low, window.high)
-    per_dim = zip(size, *fields, strict=True)
-    return tuple(window_positions(*dim, ceil) for dim in per_dim)
+    w = window
+    per_dim = zip(size, w.kernel, w.strides, w.dilations, w.low, w.high, strict=True)
+    return tuple(window_positions(n, k, s, d, lo, hi, ceil) for n, k, s, d, lo, hi in per_dim)
 
 
 def transposed_window_of(

@@ -6,7 +6,10 @@ import numpy as np
 import onnx
 import pytest
 
-from .body_harness import check_foreign
+from semc.compiler.frontend.load import load_model
+
+from .body_harness import check_foreign, foreign_model
+from .onnx_models import info
 
 ML, TRAINING = "ai.onnx.ml", "ai.onnx.preview.training"
 F32, I64 = np.float32, np.int64
@@ -116,6 +119,22 @@ def test_regression_trees(mode: str) -> None:
     attrs = {**regressor(f"BRANCH_{mode}"), "base_values": [0.5, -0.5]}
     done = check("TreeEnsembleRegressor", {"x": x}, attrs)
     assert len(np.unique(done.outputs[0])) > 3
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"nodes_truenodeids": [1, 1, 0, 0, 0, 1, 0, 0]},  # a cycle
+        {"nodes_truenodeids": [9, 3, 0, 0, 0, 1, 0, 0]},  # a node that is not there
+        {"nodes_featureids": [0, 2]},  # a short list
+        {"target_ids": [0, 1, 0, 1, 0, 7]},  # a target that is not there
+    ],
+)
+def test_trees_that_do_not_hold_together_are_not_opened(broken: dict[str, Any]) -> None:
+    attrs = {**regressor(), **broken}
+    made = foreign_model("TreeEnsembleRegressor", {"x": floats(2, 3)}, attrs, [F32], [], ML, 3)
+    made.graph.output[0].CopyFrom(info("y0", [2, 2]))
+    assert [node.op_type for node in load_model(made).nodes] == ["TreeEnsembleRegressor"]
 
 
 @pytest.mark.parametrize("join", ["AVERAGE", "SUM", "MIN", "MAX"])

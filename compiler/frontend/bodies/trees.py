@@ -5,7 +5,7 @@ threshold, compares, and goes on to one of two nodes; a leaf goes on to itself. 
 as the deepest tree has, the leaves' values are gathered and joined over the trees.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,17 +13,11 @@ import numpy as np
 from ..body_writer import BodyWriter, opens
 from .classical import ML, labelled, transformed
 
-#: Comparisons by the number that TreeEnsemble has for them, with the names of its forerunners.
-MODES = (
-    ("BRANCH_LEQ", "LessOrEqual"),
-    ("BRANCH_LT", "Less"),
-    ("BRANCH_GTE", "GreaterOrEqual"),
-    ("BRANCH_GT", "Greater"),
-    ("BRANCH_EQ", "Equal"),
-    ("BRANCH_NEQ", None),
-    ("BRANCH_MEMBER", None),
-)
+#: Comparisons by the number that TreeEnsemble has for them.
+COMPARISONS = ("LessOrEqual", "Less", "GreaterOrEqual", "Greater", "Equal")
 _NEQ, _MEMBER = 5, 6
+#: The names that its forerunners have for the first of them.
+MODES = ("LEQ", "LT", "GTE", "GT", "EQ", "NEQ")
 _TENSORS = (
     "nodes_values_as_tensor",
     "target_weights_as_tensor",
@@ -51,6 +45,11 @@ class Forest:
     says: np.ndarray
     roots: np.ndarray
     members: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        by_node = (self.features, self.splits, self.where_true, self.where_false)
+        if any(len(t) != len(self.modes) for t in (*by_node, self.missing_is_true, self.values)):
+            raise ValueError("every node must be in every list")
 
     def depth(self) -> int:
         """Levels from the roots to the deepest leaf."""
@@ -131,14 +130,21 @@ def _comparison(w: BodyWriter, forest: Forest, x: str, at: str) -> str:
     return goes
 
 
-def _holds(w: BodyWriter, forest: Forest, mode: int, feature: str, split: str, of_node) -> str:
+def _holds(
+    w: BodyWriter,
+    forest: Forest,
+    mode: int,
+    feature: str,
+    split: str,
+    of_node: Callable[[np.ndarray], str],
+) -> str:
     if mode == _NEQ:
         return w.op("Not", w.op("Equal", feature, split))
     if mode == _MEMBER:
         assert forest.members is not None
         same = w.op("Equal", w.op("Unsqueeze", feature, w.ints(2)), of_node(forest.members))
         return w.cast(w.op("ReduceMax", w.cast(same, np.int32), w.ints(2), keepdims=0), np.bool_)
-    return w.op(MODES[mode][1], feature, split)
+    return w.op(COMPARISONS[mode], feature, split)
 
 
 def _spread(count: int, targets: int, join: str, dtype: np.dtype) -> np.ndarray:
@@ -207,7 +213,7 @@ def _forest_of_lists(w: BodyWriter, kind: str, targets: int, join: str) -> Fores
     if any(w.attr(name, None) is not None for name in _TENSORS):
         raise w.refuse("thresholds, weights or base values as tensors")
     names = [m.decode() for m in w.attr("nodes_modes", [])]
-    numbers = {name: i for i, (name, _) in enumerate(MODES)} | {"LEAF": -1}
+    numbers = {f"BRANCH_{name}": i for i, name in enumerate(MODES)} | {"LEAF": -1}
     modes = np.array([numbers[name] for name in names])
     pairs = list(zip(w.attr("nodes_treeids", []), w.attr("nodes_nodeids", []), strict=True))
     index = {pair: i for i, pair in enumerate(pairs)}
@@ -226,7 +232,11 @@ def _forest_of_lists(w: BodyWriter, kind: str, targets: int, join: str) -> Fores
     for tree, node, target, weight in zip(*lists, strict=True):
         values[index[tree, node], target] = weight
         says[index[tree, node], target] = True
+    trees = len({tree for tree, _ in pairs})
     children = {*ways[0][modes >= 0].tolist(), *ways[1][modes >= 0].tolist()}
+    roots = [i for i in range(len(pairs)) if i not in children]
+    if len(roots) != trees:
+        raise w.refuse(f"{len(roots)} roots of {trees} trees")
     missing = w.attr("nodes_missing_value_tracks_true", None) or [0] * len(pairs)
     return Forest(
         features=np.array(w.attr("nodes_featureids", []), np.int64),
@@ -237,5 +247,5 @@ def _forest_of_lists(w: BodyWriter, kind: str, targets: int, join: str) -> Fores
         missing_is_true=np.array(missing) > 0,
         values=values,
         says=says,
-        roots=np.array([i for i in range(len(pairs)) if i not in children]),
+        roots=np.array(roots),
     )
