@@ -101,8 +101,9 @@ def _frames(
     """signal [B, size, parts] as frames [B, frames, points, parts]: a view of a constant step."""
     batch, size, width = shape_of(signal)
     step = node.required(1)
-    if b.has_bytes(step) or frames == 1:
-        hop = 0 if frames == 1 else (constant_ints(b, step, "the step") or [0])[0]
+    known = b.const_of(step) if b.has_bytes(step) else None
+    if known is not None or frames == 1:
+        hop = 0 if known is None else int(known.reshape(()))
         shape = (batch, frames, points, width)
         return b.view(signal, shape, (size * width, hop * width, width, 1))
     numbers = b.constant(np.arange(frames).reshape(frames, 1), f"iota{frames}")
