@@ -33,7 +33,7 @@ CODEC_VERSION = 1
 
 KINDS = (
     "map", "reduce", "view", "pad", "concat", "gather", "scatter", "resample", "window",
-    "contract", "cumulate", "host", "update",
+    "contract", "cumulate", "host", "update", "argsort",
 )  # fmt: skip
 
 OPCODES = (

@@ -15,21 +15,20 @@ from xdsl.rewriter import InsertPoint, Rewriter
 from ..dialects import graph, tile
 from ..dialects.attributes import WeightAttr, node_names
 from ..dialects.body import BodyBuilder
-from ..dialects.elements import is_finite
 from ..dialects.kernel import Body
 from ..dialects.shapes import row_major
 from ..dialects.types import (
+    LITERAL_ELEMENTS,
     dense_array,
     dense_attr,
     dtype_of,
     element_name,
+    is_literal,
     shape_of,
     tensor_type,
 )
 from .strided import Strided
 from .weights import Constant, Deferred, WeightStore
-
-INLINE_ELEMENTS = 16
 
 Rearrange = Callable[[np.ndarray], np.ndarray]
 
@@ -153,7 +152,7 @@ class TileBuilder:
             array = _rearranged(source, tuple(shape), rearrange)
             type_ = tensor_type(shape, array.dtype)
             value: WeightAttr | DenseIntOrFPElementsAttr
-            if isinstance(array, np.ndarray) and _is_literal(array):
+            if isinstance(array, np.ndarray) and is_literal(array):
                 value = dense_attr(array)
             else:
                 value = WeightAttr.of(self.weights.add(f"{self._name(constant)}.{layout}", array))
@@ -224,14 +223,10 @@ def _rearranged(source: Constant, shape: tuple[int, ...], rearrange: Rearrange) 
     """A view where ``rearrange`` makes one, else a computation that runs when it is needed."""
     if isinstance(source, np.ndarray):
         array = rearrange(source)
-        if np.may_share_memory(array, source) or array.size <= INLINE_ELEMENTS:
+        if np.may_share_memory(array, source) or array.size <= LITERAL_ELEMENTS:
             return array
         return Deferred(shape, source.dtype, lambda: rearrange(source))
     if source.make is None:
         return Deferred(shape, source.dtype)
     make = source.make
     return Deferred(shape, source.dtype, lambda: rearrange(make()))
-
-
-def _is_literal(array: np.ndarray) -> bool:
-    return 0 < array.size <= INLINE_ELEMENTS and is_finite(array)

@@ -92,8 +92,3 @@ def is_narrow(dtype: np.dtype) -> bool:
 def plain_dtype(dtype: np.dtype) -> np.dtype:
     """``dtype``, or uint8 for a narrow one: what files and numpy's own functions know."""
     return np.dtype(np.uint8) if is_narrow(dtype) else dtype
-
-
-def is_finite(array: np.ndarray) -> bool:
-    """Whether ``array`` holds neither NaN nor infinity."""
-    return not is_float(array.dtype) or bool(np.isfinite(array).all())

@@ -6,7 +6,7 @@
          | `graph.softmax` x `axis` int (`log`)? `:` type
          | `graph.norm` x (`scale` v)? (`bias` v)? fields `:` types
          | tensor-op            map reduce view pad concat gather scatter update resample
-                                window contract cumulate host: see tensor_ops.py
+                                window contract cumulate argsort host: see tensor_ops.py
          | control-op           if loop: see control.py
 
 A map body may use ``graph.remf`` beside arith and math (scalar.py).
@@ -69,6 +69,7 @@ WindowOp = tensor_op("graph", "window", YieldOp)
 ContractOp = tensor_op("graph", "contract", YieldOp)
 UpdateOp = tensor_op("graph", "update", YieldOp)
 CumulateOp = tensor_op("graph", "cumulate", YieldOp)
+ArgsortOp = tensor_op("graph", "argsort", YieldOp)
 HostOp = tensor_op("graph", "host", YieldOp)
 IfOp, LoopOp = control_ops("graph", YieldOp)
 
@@ -287,6 +288,7 @@ TENSOR_OPS = (
     WindowOp,
     ContractOp,
     CumulateOp,
+    ArgsortOp,
     HostOp,
 )
 

@@ -43,6 +43,7 @@ FIELDS: dict[str, tuple[tuple[str, FieldType], ...]] = {
     ),
     "contract": (),
     "cumulate": (("kind", "str"), ("axis", "int"), ("exclusive", "bool"), ("reverse", "bool")),
+    "argsort": (("axis", "int"), ("count", "int"), ("descending", "bool")),
     "host": (("model", "bytes"),),
 }
 
@@ -109,6 +110,7 @@ DEFAULTS: dict[tuple[str, str], Any] = {
     ("window", "count_include_pad"): False,
     ("cumulate", "exclusive"): False,
     ("cumulate", "reverse"): False,
+    ("argsort", "descending"): False,
 }
 
 

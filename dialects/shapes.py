@@ -190,6 +190,14 @@ def _cumulate(attrs: Attrs, ins: Sequence[Shape], out: Shape) -> Shape:
     return ins[0]
 
 
+def _argsort(attrs: Attrs, ins: Sequence[Shape], out: Shape) -> Shape:
+    (x,) = ins
+    axis, count = _axis(attrs["axis"], len(x)), attrs["count"]
+    if not 0 <= count <= x[axis]:
+        raise ValueError(f"argsort yields 0..{x[axis]} positions, got count {count}")
+    return (*x[:axis], count, *x[axis + 1 :])
+
+
 def _map(attrs: Attrs, ins: Sequence[Shape], out: Shape) -> Shape:
     return broadcast(ins) if ins else out
 
@@ -208,6 +216,7 @@ RULES: dict[str, Callable[[Attrs, Sequence[Shape], Shape], Shape]] = {
     "window": _window,
     "contract": _contract,
     "cumulate": _cumulate,
+    "argsort": _argsort,
 }
 
 #: Operands each kernel takes: (least, most); None is any number.
@@ -224,5 +233,6 @@ ARITY: dict[str, tuple[int, int | None]] = {
     "window": (1, 2),
     "contract": (2, 2),
     "cumulate": (1, 1),
+    "argsort": (1, 1),
     "host": (0, None),
 }

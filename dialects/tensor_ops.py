@@ -276,7 +276,7 @@ def yield_op(dialect: str) -> type[Operation]:
 
 def result_dtype(kind: str, attrs: Mapping[str, Any], first: np.dtype) -> np.dtype:
     """Element type of a kernel's result, from its first operand's."""
-    if kind == "reduce" and attrs["kind"].startswith("arg"):
+    if kind == "argsort" or (kind == "reduce" and attrs["kind"].startswith("arg")):
         return np.dtype(np.int64)
     return first
 

@@ -149,11 +149,25 @@ def _checked(dtype: np.dtype | type) -> np.dtype:
     return dtype
 
 
-def dense_attr(array: np.ndarray) -> DenseIntOrFPElementsAttr:
-    """``array`` as a dense attribute. True is stored as 0xFF, as xDSL's own parser does.
+LITERAL_ELEMENTS = 16  # constants up to this size are written into the IR
 
-    xDSL parses a printed NaN or infinity wrongly, so such arrays belong in the weight store.
+
+def is_literal(array: np.ndarray) -> bool:
+    """Whether ``array`` is written into the IR, others belong in the weight store.
+
+    It is small, and its text reads back: xDSL 0.74 prints NaN, infinities and whole floats of more
+    than six digits as hexadecimal bits, which it reads as integers in a dense literal.
     """
+    if not 0 < array.size <= LITERAL_ELEMENTS:
+        return False
+    if array.dtype.kind in "biu":
+        return True
+    wide = array.astype(np.float64)
+    return bool((np.isfinite(wide) & ((abs(wide) < 1e6) | (wide != np.trunc(wide)))).all())
+
+
+def dense_attr(array: np.ndarray) -> DenseIntOrFPElementsAttr:
+    """``array`` as a dense attribute. True is stored as 0xFF, as xDSL's own parser does."""
     stored = np.ascontiguousarray(array).astype(_dense_dtype(array.dtype), copy=False)
     data = (-stored if array.dtype == np.bool_ else stored).tobytes()
     return DenseIntOrFPElementsAttr(tensor_type(array.shape, array.dtype), BytesAttr(data))

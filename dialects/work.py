@@ -14,6 +14,9 @@ from .kernel import Body, Kernel
 
 Shape = tuple[int, ...]
 
+#: A compare-exchange of (value, position) pairs: one comparison and four selects.
+EXCHANGE_ADDS = 5
+
 _FREE = {"constant", "unrealized_conversion_cast", "bitcast"}
 _MULTIPLIES = {"mulf", "muli"}
 #: Everything else that is not in these sets is a special function.
@@ -91,10 +94,29 @@ def kernel_work(
             )
         case "cumulate" | "host":
             return Work(adds=n, bytes_moved=bytes_moved)
+        case "argsort":
+            exchanges = selection_exchanges(ins[0][attrs["axis"]], attrs["count"])
+            lines = prod(ins[0]) // max(ins[0][attrs["axis"]], 1)
+            return Work(adds=lines * exchanges * EXCHANGE_ADDS, bytes_moved=bytes_moved)
         case "scatter" if attrs["reduction"] != "none":
             return Work(adds=prod(ins[2]), bytes_moved=bytes_moved)
         case _:
             return Work(bytes_moved=bytes_moved)
+
+
+def selection_exchanges(n: int, count: int) -> int:
+    """Compare-exchanges of a bitonic network that sorts the first ``count`` of ``n`` elements.
+
+    Runs of K elements are sorted, K log K (log K + 1) / 4 each; then, while there are several, each
+    pair leaves its better half (K) and puts it in order (K log K / 2). Sizes are rounded up to
+    powers of two, as the network needs (Batcher 1968).
+    """
+    if min(n, count) == 0:
+        return 0
+    run_bits, all_bits = (count - 1).bit_length(), (n - 1).bit_length()
+    run, whole = 1 << run_bits, 1 << all_bits
+    sorting = whole * run_bits * (run_bits + 1) // 4
+    return sorting + (whole - run) + (whole - run) * run_bits // 2
 
 
 def mvm_work(groups: int, rows: int, cols: int, positions: int, bytes_moved: int = 0) -> Work:

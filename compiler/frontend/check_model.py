@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from onnx import FunctionProto, ModelProto, NodeProto
 
 MAX_NODES = 200_000  # after opening functions; the largest model known to us has 12,000
-HOST_DOMAINS = ("com.microsoft", "com.microsoft.nchwc")  # ONNX Runtime's own operators
+MICROSOFT = "com.microsoft"
+HOST_DOMAINS = (MICROSOFT, "com.microsoft.nchwc")  # ONNX Runtime's own operators
+#: Operators that ONNX Runtime has in ONNX's domain, though ONNX does not define them.
+_STRAYS = ("SimplifiedLayerNormalization",)
 
 _FunctionId = tuple[str, str, str]
 
@@ -76,9 +79,15 @@ def first_line(error: Exception) -> str:
 def _default_domain(proto: "ModelProto") -> None:
     for entry in proto.opset_import:
         entry.domain = canonical_domain(entry.domain)
-    for node in _walk(proto.graph.node):
+    nodes = list(_walk(proto.graph.node))
+    for node in nodes:
         if node.domain == "ai.onnx":
             node.domain = ""
+        if node.domain == "" and node.op_type in _STRAYS:
+            node.domain = MICROSOFT
+    domains = {entry.domain for entry in proto.opset_import}
+    if MICROSOFT not in domains and any(node.domain == MICROSOFT for node in nodes):
+        proto.opset_import.add(domain=MICROSOFT, version=1)
 
 
 def _walk(nodes: Iterable["NodeProto"]) -> Iterable["NodeProto"]:

@@ -13,9 +13,9 @@ from xdsl.ir import SSAValue
 
 from ...dialects import graph
 from ...dialects.attributes import WeightAttr
-from ...dialects.types import dense_array, dtype_of, shape_of
+from ...dialects.types import dense_array, dtype_of, is_literal, shape_of
 from ..weights import Constant, Deferred, constant_values
-from .graph_builder import INLINE_ELEMENTS, GraphBuilder
+from .graph_builder import GraphBuilder
 
 EAGER_ELEMENTS = 1 << 16
 
@@ -67,7 +67,7 @@ def derive(
         return b.derived(values[0], Deferred(out_shape, out_dtype), suffix)
     if present and (is_view or prod(out_shape) <= EAGER_ELEMENTS):
         array = compute()
-        if 0 < array.size <= INLINE_ELEMENTS:
+        if is_literal(array):
             return b.constant(array, suffix)
         return b.derived(values[0], array, suffix)
     return b.derived(values[0], Deferred(out_shape, out_dtype, compute), suffix)

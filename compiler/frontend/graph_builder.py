@@ -25,13 +25,10 @@ from xdsl.rewriter import InsertPoint, Rewriter
 from ...dialects import graph
 from ...dialects.attributes import WeightAttr, table_attr, table_of
 from ...dialects.body import BodyBuilder
-from ...dialects.elements import is_finite
 from ...dialects.kernel import Body
 from ...dialects.shapes import broadcast, row_major
-from ...dialects.types import dtype_of, element_name, shape_of, tensor_type
+from ...dialects.types import dtype_of, element_name, is_literal, shape_of, tensor_type
 from ..weights import Constant, WeightStore
-
-INLINE_ELEMENTS = 16
 
 
 class GraphBuilder:
@@ -59,11 +56,10 @@ class GraphBuilder:
     # constants
 
     def constant(self, array: np.ndarray, hint: str = "constant") -> SSAValue:
-        """``array`` as a constant: a literal up to 16 finite elements, else a name in the store."""
+        """``array`` as a constant: a literal while it is small, else a name in the store."""
         array = np.asarray(array)
         type_ = tensor_type(array.shape, array.dtype)
-        # xDSL 0.74 reads the hexadecimal NaN and infinity of a dense literal as an integer
-        if 0 < array.size <= INLINE_ELEMENTS and is_finite(array):
+        if is_literal(array):
             return self.insert(graph.ConstantOp(table_attr(array), type_))
         return self.stored(self.weights.add(hint, array))
 
@@ -366,3 +362,8 @@ class GraphBuilder:
         return self.insert(
             graph.CumulateOp.make([x], kind=kind, axis=axis, exclusive=exclusive, reverse=reverse)
         )
+
+    def argsort(self, x: SSAValue, axis: int, count: int, *, descending: bool = False) -> SSAValue:
+        """int64 positions of the first ``count`` elements in order along ``axis``."""
+        op = graph.ArgsortOp.make([x], axis=axis, count=count, descending=descending)
+        return self.insert(op)

@@ -18,7 +18,6 @@ from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 
 from ...dialects.attributes import WeightAttr, name_location
-from ...dialects.elements import is_finite
 from ...dialects.graph import ConstantOp
 from ...dialects.onnx import (
     OnnxOp,
@@ -28,7 +27,7 @@ from ...dialects.onnx import (
     create_op,
     op_class,
 )
-from ...dialects.types import dense_attr, tensor_type
+from ...dialects.types import dense_attr, is_literal, tensor_type
 from ...errors import IRError, ModelError
 from ..weights import Constant, WeightStore
 from .convert_attributes import bytes_attr, to_attribute
@@ -41,7 +40,6 @@ if TYPE_CHECKING:
     from onnx import NodeProto
 
 _Item = TypeVar("_Item")
-DENSE_ELEMENTS = 16  # constants up to this size are written into the IR
 _MAX_NAME = 256
 
 
@@ -71,16 +69,9 @@ def import_model(loaded: LoadedModel) -> tuple[ModuleOp, WeightStore]:
 
 
 def constant_op(name: str, constant: Constant, weights: WeightStore) -> ConstantOp:
-    """``graph.constant`` of a small array by value, of any other by its name in ``weights``.
-
-    Arrays with NaN or infinities are never written by value: textual IR would lose them.
-    """
+    """``graph.constant`` of a small array by value, of any other by its name in ``weights``."""
     kind = tensor_type(constant.shape, constant.dtype)
-    if (
-        isinstance(constant, np.ndarray)
-        and 0 < constant.size <= DENSE_ELEMENTS
-        and is_finite(constant)
-    ):
+    if isinstance(constant, np.ndarray) and is_literal(constant):
         op = ConstantOp(dense_attr(constant), kind)
     else:
         op = ConstantOp(WeightAttr.of(weights.add(name, constant)), kind)

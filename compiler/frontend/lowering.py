@@ -19,8 +19,10 @@ FAMILIES = (
     "cast",
     "control",
     "convolution",
+    "determinant",
     "elementwise",
     "indexing",
+    "linear_attention",
     "matrix",
     "movement",
     "normalization",
@@ -29,6 +31,9 @@ FAMILIES = (
     "recurrent",
     "reduction",
     "resize",
+    "sampling",
+    "sorting",
+    "spectral",
 )
 
 

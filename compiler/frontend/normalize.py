@@ -14,7 +14,7 @@ gathered into one host subgraph each; only the values that leave it need a stati
 import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +22,7 @@ import numpy as np
 from ...dialects.types import onnx_type_of
 from ...errors import ModelError
 from ..weights import Constant, Deferred, unique_name
+from .body_writer import write_body, written_body
 from .check_model import MAX_NODES, first_line
 from .check_operands import check_operands
 from .control_bodies import CONTROL_OPERATORS, captured_specs, control_bodies
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 _DATA_ELEMENTS = 1024  # constants up to this size are shown to shape inference
 
 Keep = Callable[[str, str], bool]
+_Opened = tuple[list["NodeProto"], dict[str, Constant]]
 
 
 class Normalizer:
@@ -247,12 +249,9 @@ class Normalizer:
         All or nothing: where a value of the body would have no static type, although the operator
         as a whole has one, nothing is changed and the operator stays for the host.
         """
-        schema = _schema(node.op_type, self.opsets.get(node.domain, 1), node.domain)
-        if schema is None or not has_body(schema) or self.keep(node.domain, node.op_type):
+        body = self._body_of(node)
+        if body is None:
             return False
-        from onnx import TypeProto
-
-        types = [self._type(name) if name else TypeProto() for name in node.input]
         journal: tuple[dict[str, Any], ...] = (
             self.specs,
             self.constants,
@@ -262,7 +261,10 @@ class Normalizer:
         sizes = [len(table) for table in journal]
         nodes, loose = len(self.nodes), len(self._loose)
         try:
-            self._process(open_function(node, schema, types, self.opset, node.name))
+            opened, constants = body()
+            for name, constant in constants.items():
+                self._define_constant(name, constant)
+            self._process(opened)
             if len(self._loose) == loose and self._agrees(node, specs):
                 return True
         except ModelError:
@@ -272,6 +274,19 @@ class Normalizer:
                 table.popitem()  # dicts keep the order of insertion, and names are defined once
         del self.nodes[nodes:], self._loose[loose:]
         return False
+
+    def _body_of(self, node: "NodeProto") -> "Callable[[], _Opened] | None":
+        """What opens ``node``: the body in its schema, or one of ours; None without either."""
+        schema = _schema(node.op_type, self.opsets.get(node.domain, 1), node.domain)
+        if schema is None or not has_body(schema):
+            write = written_body(node.domain, node.op_type) if node.domain else None
+            return write and partial(write_body, write, node, self.specs, self.constants)
+        if self.keep(node.domain, node.op_type):
+            return None
+        from onnx import TypeProto
+
+        types = [self._type(name) if name else TypeProto() for name in node.input]
+        return lambda: (open_function(node, schema, types, self.opset, node.name), {})
 
     def _agrees(self, node: "NodeProto", specs: list[TensorSpec | None]) -> bool:
         return all(

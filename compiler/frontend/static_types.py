@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ...dialects.types import dtype_of_onnx, is_supported, onnx_type_name, onnx_type_of
 from ...errors import ModelError
 from .model import TensorSpec
+from .read_model import newest_opset
 from .read_tensor import MAX_TENSOR_BYTES
 
 if TYPE_CHECKING:
@@ -71,6 +72,14 @@ def check_outputs(graph: "GraphProto", specs: Mapping[str, TensorSpec]) -> None:
 
 def no_type(node: "NodeProto", name: str) -> ModelError:
     """The fault of ``node``, whose output ``name`` has no static type."""
+    if newest_opset(node.domain) is None:
+        return ModelError(
+            f"every value must have a static shape; that of output {name!r} of {node.domain}."
+            f"{node.op_type} is not known here",
+            where=node.name,
+            help="declare the output's type and shape in the model, as ONNX Runtime's symbolic "
+            "shape inference does",
+        )
     return ModelError(
         f"every value must have a static shape and a supported type; output {name!r} of "
         f"{node.op_type} has none (its shape depends on data, or it is no tensor)",

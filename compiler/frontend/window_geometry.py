@@ -5,6 +5,9 @@ The rules of ``auto_pad`` are those of the ONNX operators Conv, ConvTranspose an
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
+
+import numpy as np
 
 from ...dialects.shapes import Shape, window_positions
 from .lowering import NotLowered, OnnxNode
@@ -57,11 +60,35 @@ def window_of(
         pads = _ints(node, "pads", 2 * rank, 0)
         low, high = pads[:rank], pads[rank:]
     ceil = bool(node.attrs.get("ceil_mode"))
-    per_dim = zip(size, kernel, strides, dilations, low, high, strict=True)
-    positions = tuple(window_positions(n, k, s, d, lo, hi, ceil) for n, k, s, d, lo, hi in per_dim)
+    window = Window(tuple(kernel), strides, dilations, low, high)
+    positions = window_counts(window, size, ceil=ceil)
     if positions != tuple(out):
         raise NotLowered(f"its windows have {positions} positions, declared {tuple(out)}")
-    return Window(tuple(kernel), strides, dilations, low, high)
+    return window
+
+
+def block_window(node: OnnxNode, size: Sequence[int], kernel: Sequence[int]) -> Window:
+    """The window whose positions over an image of ``size`` are the blocks of Col2Im ``node``."""
+    rank = len(size)
+    strides, dilations = (_ints(node, name, rank, 1) for name in ("strides", "dilations"))
+    pads = _ints(node, "pads", 2 * rank, 0)
+    return Window(tuple(kernel), strides, dilations, pads[:rank], pads[rank:])
+
+
+def unpooled_shape(node: OnnxNode, x: Sequence[int]) -> Shape:
+    """The shape of what MaxPool made ``x`` [N, C, ...] of, by the attributes of a MaxUnpool."""
+    kernel, size = node.attrs["kernel_shape"], x[2:]
+    strides, pads = _ints(node, "strides", len(size), 1), _ints(node, "pads", 2 * len(size), 0)
+    total = [lo + hi for lo, hi in zip(pads[: len(size)], pads[len(size) :], strict=True)]
+    per_dim = zip(size, strides, total, kernel, strict=True)
+    return (*x[:2], *((n - 1) * s - p + k for n, s, p, k in per_dim))
+
+
+def window_counts(window: Window, size: Sequence[int], *, ceil: bool = False) -> Shape:
+    """Positions of ``window`` along each dim of an input of ``size``."""
+    w = window
+    per_dim = zip(size, w.kernel, w.strides, w.dilations, w.low, w.high, strict=True)
+    return tuple(window_positions(n, k, s, d, lo, hi, ceil) for n, k, s, d, lo, hi in per_dim)
 
 
 def transposed_window_of(
@@ -90,6 +117,40 @@ def transposed_window_of(
         low = _ints(node, "pads", 2 * rank, 0)[:rank]
     high = tuple(f - lo - o for f, lo, o in zip(full, low, out, strict=True))
     return Window(tuple(kernel), strides, dilations, low, high)
+
+
+def tap_coordinates(window: Window, out: Sequence[int]) -> np.ndarray:
+    """Input coordinates [dims, P, K] of the K taps of P windows, row-major; padding may be outside.
+
+    ``out`` is the number of windows along each dim.
+    """
+    grids = []
+    for i, n in enumerate(out):
+        along = np.arange(n)[:, None] * window.strides[i] - window.low[i]
+        grids.append(along + np.arange(window.kernel[i]) * window.dilations[i])
+    rank = len(grids)
+    shape = (prod(out), prod(window.kernel))
+    spread = []
+    for i, grid in enumerate(grids):
+        at = [1] * (2 * rank)
+        at[i], at[rank + i] = grid.shape
+        whole = np.broadcast_to(grid.reshape(at), (*out, *window.kernel))
+        spread.append(whole.reshape(shape))
+    return np.stack(spread)
+
+
+def tap_positions(
+    window: Window, size: Sequence[int], out: Sequence[int], strides: Sequence[int]
+) -> np.ndarray:
+    """Flat positions [P, K] of window taps in an input of ``size`` with element ``strides``.
+
+    A tap in the padding has the position just behind the input.
+    """
+    coordinates = tap_coordinates(window, out)
+    bounds = np.array(size).reshape(-1, 1, 1)
+    inside = ((coordinates >= 0) & (coordinates < bounds)).all(0)
+    flat = (coordinates * np.array(strides).reshape(-1, 1, 1)).sum(0)
+    return np.where(inside, flat, prod(size))
 
 
 def split_padding(total: Sequence[int], *, upper: bool) -> tuple[Shape, Shape]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ...backends.targets import MemcapTarget
 
 Array = NDArray[np.float32]
+Sums = NDArray[np.float32] | NDArray[np.float64]
 Int = NDArray[np.int32]
 
 BLOCK = 1 << 18
@@ -135,7 +136,7 @@ def _is_run(group: Int, row0: Int) -> bool:
     return bool(group[-1] - group[0] == len(group) - 1 and (row0 == row0[0]).all())
 
 
-def accumulate(out: Array, y: Array, group: Int, cols: Int, whole: bool) -> None:
+def accumulate(out: Sums, y: Sums, group: Int, cols: Int, whole: bool) -> None:
     """Add ``y [n, positions, cols]`` to the columns of distinct groups."""
     if whole and group[-1] - group[0] == len(group) - 1:
         first = int(cols[0, 0])

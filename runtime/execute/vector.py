@@ -12,6 +12,7 @@ import numpy as np
 
 from ...dialects.kernel import Kernel
 from ...errors import ProgramError
+from .kernels.argsort import argsort
 from .kernels.contract import contract
 from .kernels.cumulate import cumulate
 from .kernels.indexing import gather, scatter, update, update_row
@@ -36,6 +37,7 @@ RUNNERS: dict[str, Runner] = {
     "window": window,
     "contract": contract,
     "cumulate": cumulate,
+    "argsort": argsort,
 }
 
 

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semc.dialects.kernel import Body, Kernel, MicroOp
+from semc.dialects.work import selection_exchanges
 from semc.errors import ProgramError
 from semc.runtime.execute.vector import run_kernel
 
@@ -180,3 +181,58 @@ def test_map_broadcasts_as_numpy(data):
     a, b, c = arrays
     expected = np.maximum((a + b) * c - (a + b), b)
     np.testing.assert_array_equal(out, np.broadcast_to(expected, shape))
+
+
+@MANY
+@given(
+    st.lists(st.sampled_from([-1.5, 0.0, -0.0, 2.0, np.inf, np.nan]), max_size=9),
+    st.data(), st.booleans(),
+)  # fmt: skip
+def test_sorting_keeps_the_order_of_equals(values, data, descending):
+    x = np.array([values], np.float32)
+    count = data.draw(st.integers(0, len(values)))
+    ranks = [np.nextafter(np.inf, 0) if v == np.inf else v for v in values]
+    ranks = [np.inf if np.isnan(v) else v for v in ranks]
+    expected = sorted(range(len(values)), key=lambda i: -ranks[i] if descending else ranks[i])
+    kernel = Kernel("argsort", {"axis": 1, "count": count, "descending": descending})
+    out = run_kernel(kernel, [x], (1, count), np.int64)
+    np.testing.assert_array_equal(out, [expected[:count]])
+
+
+@MANY
+@given(st.lists(st.integers(-9, 9), min_size=1, max_size=33), st.data())
+def test_a_selection_network_takes_the_exchanges_counted(values, data):
+    """Built by hand: bitonic runs, then pairs of runs halved until one is left."""
+    count = data.draw(st.integers(1, len(values)))
+    run, whole = (1 << (n - 1).bit_length() for n in (count, len(values)))
+    lane = [*values, *[99] * (whole - len(values))]
+    exchanges = 0
+
+    def exchange(i, j, up):
+        nonlocal exchanges
+        exchanges += 1
+        if (lane[i] > lane[j]) == up:
+            lane[i], lane[j] = lane[j], lane[i]
+
+    def merge(first, size, up):
+        step = size // 2
+        while step:
+            for i in range(first, first + size):
+                if not (i - first) & step:
+                    exchange(i, i + step, up)
+            step //= 2
+
+    size = 2
+    while size <= run:
+        for first in range(0, whole, size):
+            merge(first, size, up=not first & size)
+        size *= 2
+    while len(lane) > run:
+        for first in range(0, len(lane), 2 * run):
+            for i in range(first, first + run):
+                exchange(i, i + run, up=True)
+        lane = [v for i, v in enumerate(lane) if not i & run]
+        for first in range(0, len(lane), run):
+            merge(first, run, up=not first & run)
+    assert lane[:count] == sorted(values)[:count]
+    assert exchanges == selection_exchanges(len(values), count)

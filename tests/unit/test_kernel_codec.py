@@ -53,6 +53,7 @@ ALL = [
     Kernel("cumulate", with_defaults("cumulate", {"kind": "prod", "axis": 0, "reverse": True})),
     Kernel("host", {"model": b"\0model\xff"}),
     Kernel("update", {}),
+    Kernel("argsort", {"axis": 1, "count": 2, "descending": True}),
 ]  # fmt: skip
 
 

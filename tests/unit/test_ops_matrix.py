@@ -200,3 +200,17 @@ def test_scales_by_row_stay_on_the_host() -> None:
     model = single_node("QLinearMatMul", inputs, {}, 1, NEWEST)
     with pytest.raises(NotLowered, match="output scale"):
         lower_node(model, inputs, [np.zeros((3, 5), np.uint8)], ["B"])
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (2, 2), (5, 3, 3), (2, 3, 6, 6), (0, 2, 2)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_determinants(shape: tuple[int, ...], dtype: type) -> None:
+    x = np.random.default_rng(shape).standard_normal(shape).astype(dtype)
+    check_op("Det", {"x": x}, rtol=1e-4, atol=1e-5)
+
+
+def test_determinants_need_pivots() -> None:
+    swapped = np.array([[0, 2, 0], [3, 0, 0], [0, 0, 4]], np.float32)
+    singular = np.array([[1, 2, 3], [2, 4, 6], [0, 0, 0]], np.float32)
+    done = check_op("Det", {"x": np.stack([swapped, singular, np.zeros_like(swapped)])})
+    np.testing.assert_array_equal(done.outputs[0], [-24, 0, 0])

@@ -1,4 +1,4 @@
-"""Resize and GridSample against ONNX Runtime."""
+"""Resize against ONNX Runtime."""
 
 from typing import Any
 
@@ -114,29 +114,3 @@ def test_what_stays_on_the_host() -> None:
     inputs = {"X": floats(1, 1, 4, 4), "roi": None, "scales": np.array([1, 1, 2, 2], np.float32)}
     with pytest.raises(NotLowered, match="scales are computed"):
         check_op("Resize", inputs)
-
-
-@pytest.mark.parametrize("mode", ["linear", "nearest"])
-@pytest.mark.parametrize("padding", ["zeros", "border", "reflection"])
-@pytest.mark.parametrize("align", [0, 1])
-def test_grid_sample(mode: str, padding: str, align: int) -> None:
-    attrs = {"mode": mode, "padding_mode": padding, "align_corners": align}
-    cases = [
-        (floats(2, 3, 4, 5), floats(2, 3, 6, 2) * np.float32(1.3)),
-        (floats(1, 1, 1, 1), floats(1, 3, 2, 2)),
-    ]
-    if not align:
-        cases.append((floats(2, 3, 3, 4, 5), floats(2, 3, 2, 3, 3) * np.float32(1.3)))
-    for x, grid in cases:
-        check_op("GridSample", {"X": x, "grid": grid}, attrs, rtol=1e-4, atol=1e-5)
-
-
-def test_grid_sample_in_double_precision() -> None:
-    inputs = {"X": floats(1, 1, 2, 3), "grid": floats(1, 3, 2, 2)}
-    check_op("GridSample", {name: x.astype(np.float64) for name, x in inputs.items()})
-
-
-def test_cubic_grid_sample_stays_on_the_host() -> None:
-    inputs = {"X": floats(1, 1, 4, 5), "grid": floats(1, 3, 6, 2)}
-    with pytest.raises(NotLowered, match="cubic"):
-        check_op("GridSample", inputs, {"mode": "cubic"})

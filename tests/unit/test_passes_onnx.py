@@ -21,6 +21,9 @@ from semc.dialects.attributes import node_names
 from semc.errors import IRError
 from semc.runtime.interpret.interpret import interpret_function
 
+from .onnx_models import info
+from .onnx_models import model as onnx_model
+
 FLOAT = onnx.TensorProto.FLOAT
 
 
@@ -155,14 +158,14 @@ def test_a_used_output_without_a_value_is_named(register: dict[str, lowering.Low
 
 
 def test_operators_of_other_domains_run_on_the_host() -> None:
-    nodes = [helper.make_node("Scaler", ["x"], ["y"], name="s", domain="ai.onnx.ml",
-                              offset=[1.0], scale=[2.0])]  # fmt: skip
+    nodes = [helper.make_node("Imputer", ["x"], ["y"], name="s", domain="ai.onnx.ml",
+                              imputed_value_floats=[4.0], replaced_value_float=3.0)]  # fmt: skip
     model = model_of(nodes, {"y": [2, 4]})
     model.opset_import.append(helper.make_opsetid("ai.onnx.ml", 3))
     module, ctx, main = imported(model)
     run_passes(module, "convert-onnx-to-graph", ctx=ctx)
     host, _ = ops_of(main)
-    assert host.attributes["op"].data == "ai.onnx.ml.Scaler"  # type: ignore[attr-defined]
+    assert host.attributes["op"].data == "ai.onnx.ml.Imputer"  # type: ignore[attr-defined]
     (y,) = interpret_function(main, [np.ones((2, 4), np.float32) * 3], ctx.weights)
     np.testing.assert_array_equal(y, np.full((2, 4), 4.0, np.float32))
 
@@ -177,3 +180,23 @@ def test_many_nodes_lower_quickly() -> None:
     timings: dict[str, float] = {}
     run_passes(module, "convert-onnx-to-graph", ctx=ctx, timings=timings)
     assert timings["convert-onnx-to-graph"] < 0.3
+
+
+@pytest.mark.parametrize("turned", [True, False])
+def test_quantised_weights_are_stationary(turned: bool) -> None:
+    """DequantizeLinear of constant codes, perhaps transposed, is the weight of a linear layer."""
+    rng = np.random.default_rng(3)
+    codes = rng.integers(-127, 128, (6, 4) if turned else (4, 6), np.int8)
+    weights = {"codes": codes, "scale": np.linspace(0.01, 0.02, 6).astype(np.float32)}
+    nodes = [
+        helper.make_node("DequantizeLinear", ["codes", "scale"], ["w"], axis=0 if turned else 1),
+        helper.make_node("Transpose", ["w"], ["t"], perm=[1, 0] if turned else [0, 1]),
+        helper.make_node("MatMul", ["x", "t"], ["y"]),
+    ]
+    model = onnx_model(nodes, [info("x", [2, 4])], [info("y", [2, 6])], weights)
+    module, ctx, main = imported(model)
+    run_passes(module, "convert-onnx-to-graph", ctx=ctx)
+    assert [op.name for op in ops_of(main)] == ["graph.linear", "func.return"]
+    x = rng.standard_normal((2, 4)).astype(np.float32)
+    (came,) = interpret_function(main, [x], ctx.weights)
+    np.testing.assert_allclose(came, ReferenceEvaluator(model).run(None, {"x": x})[0], rtol=1e-5)

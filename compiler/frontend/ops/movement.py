@@ -13,15 +13,16 @@ from xdsl.ir import SSAValue
 
 from ....dialects.body import BodyBuilder
 from ....dialects.shapes import row_major
-from ....dialects.types import dtype_of, element_name, shape_of
-from ..graph_builder import INLINE_ELEMENTS, GraphBuilder
+from ....dialects.types import LITERAL_ELEMENTS, dtype_of, element_name, shape_of
+from ..derive_constants import reshaped, transposed
+from ..graph_builder import GraphBuilder
 from ..lowering import NotLowered, OnnxNode, constant_ints, lowers
 from .scalar_formulas import axis_numbers, compare, map_scalars, normalise_axis
 
 
 @lowers("Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze")
 def lower_reshape(b: GraphBuilder, node: OnnxNode) -> SSAValue:
-    return b.reshape(node.required(0), node.out_shape)
+    return reshaped(b, node.required(0), node.out_shape)
 
 
 @lowers("Dropout")
@@ -41,7 +42,7 @@ def lower_transpose(b: GraphBuilder, node: OnnxNode) -> SSAValue:
     x = node.required(0)
     rank = len(shape_of(x))
     perm = node.attrs.get("perm") or range(rank)[::-1]
-    return b.transpose(x, [normalise_axis(p, rank) for p in perm])
+    return transposed(b, x, [normalise_axis(p, rank) for p in perm])
 
 
 @lowers("Expand")
@@ -210,7 +211,7 @@ def lower_constant_of_shape(b: GraphBuilder, node: OnnxNode) -> SSAValue:
 
 def _filled(b: GraphBuilder, value: np.ndarray, shape: Sequence[int]) -> SSAValue:
     """A tensor of one value: a literal while it is small, else one element seen many times."""
-    if np.prod(shape) <= INLINE_ELEMENTS:
+    if np.prod(shape) <= LITERAL_ELEMENTS:
         return b.constant(np.full(shape, value), "filled")
     return b.view(b.constant(value), shape, [0] * len(shape))
 

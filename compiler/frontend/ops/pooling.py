@@ -1,13 +1,23 @@
-"""Pooling windows: maximum, mean and p-norm."""
+"""Pooling windows: maximum, mean and p-norm; and back: MaxUnpool, Col2Im."""
+
+from math import prod
 
 import numpy as np
 from xdsl.ir import SSAValue
 
 from ....dialects.body import BodyBuilder
+from ....dialects.shapes import Shape, row_major
 from ....dialects.types import dtype_of, shape_of
 from ..graph_builder import GraphBuilder
-from ..lowering import NotLowered, OnnxNode, lowers
-from ..window_geometry import Window, window_of
+from ..lowering import NotLowered, OnnxNode, constant_ints, lowers
+from ..window_geometry import (
+    Window,
+    block_window,
+    tap_positions,
+    unpooled_shape,
+    window_counts,
+    window_of,
+)
 
 
 def _pool(
@@ -31,10 +41,81 @@ def _pool(
 @lowers("MaxPool")
 def lower_max_pool(b: GraphBuilder, node: OnnxNode) -> list[SSAValue | None]:
     """Window maximum; padding never wins."""
-    if len(node.outputs) > 1 and node.outputs[1] is not None:
-        raise NotLowered("MaxPool with the output Indices")
-    y, _ = _pool(b, node.required(0), node, "max")
-    return [y, None][: len(node.outputs)]
+    x = node.required(0)
+    if len(node.outputs) == 1 or node.outputs[1] is None:
+        return [_pool(b, x, node, "max")[0]]
+    shape = node.outputs[1][0]
+    window = window_of(node, shape_of(x)[2:], node.attrs["kernel_shape"], shape[2:])
+    return _pool_with_indices(b, x, window, shape, column_major=bool(node.attrs["storage_order"]))
+
+
+def _pool_with_indices(
+    b: GraphBuilder, x: SSAValue, window: Window, shape: Shape, *, column_major: bool
+) -> list[SSAValue | None]:
+    """The taps of each window side by side: the largest, and its position in the whole of x.
+
+    ``column_major`` counts the position within the spatial dims with the first one running fastest.
+    """
+    size = shape_of(x)[2:]
+    planes, pixels, windows = prod(shape[:2]), prod(size), prod(shape[2:])
+    taps = _inside(tap_positions(window, size, shape[2:], row_major(size)), pixels)
+    rows = b.gather(b.reshape(x, (planes, pixels)), b.constant(taps, "taps"), axis=1)
+    values = b.reduce(rows, "max", [2])
+    best = b.reduce(rows, "argmax", [2], keepdims=True)
+    named = taps
+    if column_major:
+        named = np.ravel_multi_index(np.unravel_index(taps, size), size, order="F")
+    names = b.expand(b.constant(named[None], "positions"), (planes, *named.shape))
+    within = b.reshape(b.gather(names, best, mode="elements", axis=2), (planes, windows))
+    first = b.constant(pixels * np.arange(planes).reshape(planes, 1), "planes")
+    return [b.reshape(values, shape), b.reshape(b.binary("add", within, first), shape)]
+
+
+def _inside(taps: np.ndarray, pixels: int) -> np.ndarray:
+    """``taps`` [P, K] with those in the padding moved to the first one of their window inside.
+
+    So no value has to be made up that never wins against the lowest number of its type.
+    """
+    inside = taps < pixels
+    if not inside.any(1).all():
+        raise NotLowered("MaxPool with a window that lies in the padding")
+    first = np.take_along_axis(taps, inside.argmax(1)[:, None], 1)
+    return np.where(inside, taps, first)
+
+
+@lowers("MaxUnpool")
+def lower_max_unpool(b: GraphBuilder, node: OnnxNode) -> SSAValue:
+    """Values written where MaxPool took them from, among zeros.
+
+    Positions count in the input of that MaxPool; a larger output has more zeros behind it.
+    """
+    x, indices = node.required(0), node.required(1)
+    pooled = unpooled_shape(node, shape_of(x))
+    zeros = b.view(b.constant(np.zeros((), dtype_of(x))), (prod(pooled),), (0,))
+    flat = [b.reshape(v, (prod(shape_of(v)),)) for v in (indices, x)]
+    y = b.reshape(b.scatter(zeros, *flat, mode="elements"), pooled)
+    more = [n - own for n, own in zip(node.out_shape, pooled, strict=True)]
+    return b.pad(y, (0,) * len(more), more)
+
+
+@lowers("Col2Im")
+def lower_col2im(b: GraphBuilder, node: OnnxNode) -> SSAValue:
+    """Blocks [N, C * taps, windows] added up where they overlap in the image; padding is cut."""
+    x = node.required(0)
+    kernel = constant_ints(b, node.required(2), "the block's shape")
+    assert kernel is not None
+    batch, channels, *size = node.out_shape
+    taps, windows = prod(kernel), shape_of(x)[2]
+    window = block_window(node, size, kernel)
+    at = tap_positions(window, size, window_counts(window, size), row_major(tuple(size)))
+    if at.shape != (windows, taps):
+        raise NotLowered(f"{windows} blocks, where the image has {at.shape[0]}")
+    rows = b.transpose(b.reshape(x, (batch * channels, taps, windows)), [2, 1, 0])
+    image = (prod(size) + 1, batch * channels)  # the last row is what falls into the padding
+    zeros = b.view(b.constant(np.zeros((), dtype_of(x))), image, (0, 0))
+    total = b.scatter(zeros, b.constant(at[..., None], "pixels"), rows, mode="nd", reduction="add")
+    kept = b.slice_axis(total, 0, 0, prod(size))
+    return b.reshape(b.transpose(kept, [1, 0]), node.out_shape)
 
 
 @lowers("AveragePool")

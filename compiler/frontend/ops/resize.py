@@ -1,4 +1,4 @@
-"""Resize along each axis by constant indices or weighted taps; sampling at computed positions."""
+"""Resize along each axis by constant indices or weighted taps."""
 
 import numpy as np
 from xdsl.ir import SSAValue
@@ -6,7 +6,6 @@ from xdsl.ir import SSAValue
 from ....dialects.types import dtype_of, element_name, shape_of
 from ..derive_constants import cast
 from ..graph_builder import GraphBuilder
-from ..grid_sample import Sampling, sample_grid
 from ..lowering import NotLowered, OnnxNode, constant_ints, lowers
 from ..resize_taps import AxisResize, nearest_indices, source_positions, weighted_taps
 from .scalar_formulas import normalise_axis
@@ -98,20 +97,3 @@ def _crops(b: GraphBuilder, node: OnnxNode, count: int) -> list[tuple[float, flo
         raise NotLowered("Resize whose roi is computed while running")
     flat = [float(v) for v in roi]
     return list(zip(flat[:count], flat[count:], strict=True))
-
-
-@lowers("GridSample")
-def lower_grid_sample(b: GraphBuilder, node: OnnxNode) -> SSAValue:
-    """Linear or nearest sampling of two or three spatial dims."""
-    x, grid = node.required(0), node.required(1)
-    mode = str(node.attrs["mode"])
-    names = {element_name(dtype_of(v)) for v in (x, grid)}
-    if mode not in ("linear", "nearest"):
-        raise NotLowered(f"GridSample with mode {mode}")
-    if 0 in shape_of(x) or 0 in node.out_shape or not names <= {"f16", "bf16", "f32", "f64"}:
-        raise NotLowered("GridSample of integers or of an empty tensor")
-    how = Sampling(
-        mode == "nearest", str(node.attrs["padding_mode"]), bool(node.attrs["align_corners"])
-    )
-    wide = [cast(b, v, np.float32) if dtype_of(v).itemsize == 2 else v for v in (x, grid)]
-    return b.cast(sample_grid(b, wide[0], wide[1], how), dtype_of(x))

@@ -93,8 +93,10 @@ func.func @digital(%x: tensor<4x6xf32>, %i: tensor<1x2x8x8xf32>, %n: tensor<2xi6
   %14 = graph.contract(%x, %13) : (tensor<4x6xf32>, tensor<6x4xf32>) -> tensor<4x4xf32>
   // CHECK: graph.cumulate(%x) kind = prod, axis = 0, exclusive = true, reverse = true :
   %15 = graph.cumulate(%x) kind = prod, axis = 0, exclusive = true, reverse = true : (tensor<4x6xf32>) -> tensor<4x6xf32>
+  // CHECK: graph.argsort(%x) axis = 0, count = 3, descending = true : (tensor<4x6xf32>) -> tensor<3x6xi64>
+  %18 = graph.argsort(%x) axis = 0, count = 3, descending = true : (tensor<4x6xf32>) -> tensor<3x6xi64>
   // Results of a host op are what its model says.
-  // CHECK: graph.host(%x) model = dense<{{.*}}> : tensor<3xi8> {op = "TopK", values = ["v", "i"]} : (tensor<4x6xf32>) -> (tensor<4x2xf32>, tensor<4x2xi64>)
-  %16, %17 = graph.host(%x) model = dense<[1, 2, 3]> : tensor<3xi8> {op = "TopK", values = ["v", "i"]} : (tensor<4x6xf32>) -> (tensor<4x2xf32>, tensor<4x2xi64>)
+  // CHECK: graph.host(%x) model = dense<{{.*}}> : tensor<3xi8> {op = "Unique", values = ["v", "i"]} : (tensor<4x6xf32>) -> (tensor<4x2xf32>, tensor<4x2xi64>)
+  %16, %17 = graph.host(%x) model = dense<[1, 2, 3]> : tensor<3xi8> {op = "Unique", values = ["v", "i"]} : (tensor<4x6xf32>) -> (tensor<4x2xf32>, tensor<4x2xi64>)
   func.return
 }

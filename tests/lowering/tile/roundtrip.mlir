@@ -53,7 +53,9 @@ func.func @digital(%x: tensor<4x6xf32>, %i: tensor<1x2x8x8xf32>, %n: tensor<2xi6
   %10 = tile.contract(%x, %9) : (tensor<4x6xf32>, tensor<6x4xf32>) -> tensor<4x4xf32>
   // CHECK: tile.cumulate(%x) kind = sum, axis = 1 :
   %11 = tile.cumulate(%x) kind = sum, axis = 1 : (tensor<4x6xf32>) -> tensor<4x6xf32>
-  // CHECK: tile.host(%x) model = dense<7> : tensor<1xi8> {op = "Det", reason = "no lowering of this operator"} :
-  %12 = tile.host(%x) model = dense<7> : tensor<1xi8> {op = "Det", reason = "no lowering of this operator"} : (tensor<4x6xf32>) -> tensor<f32>
+  // CHECK: tile.argsort(%x) axis = 1, count = 2 : (tensor<4x6xf32>) -> tensor<4x2xi64>
+  %13 = tile.argsort(%x) axis = 1, count = 2 : (tensor<4x6xf32>) -> tensor<4x2xi64>
+  // CHECK: tile.host(%x) model = dense<7> : tensor<1xi8> {op = "Unique", reason = "no lowering of this operator"} :
+  %12 = tile.host(%x) model = dense<7> : tensor<1xi8> {op = "Unique", reason = "no lowering of this operator"} : (tensor<4x6xf32>) -> tensor<f32>
   func.return
 }
