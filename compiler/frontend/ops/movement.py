@@ -7,6 +7,7 @@ Shapes are static here, so operands that only tell the result's shape are not lo
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 from xdsl.ir import SSAValue
@@ -14,9 +15,11 @@ from xdsl.ir import SSAValue
 from ....dialects.body import BodyBuilder
 from ....dialects.shapes import row_major
 from ....dialects.types import dtype_of, element_name, shape_of
+from ..computed_operands import element
 from ..graph_builder import INLINE_ELEMENTS, GraphBuilder
 from ..lowering import NotLowered, OnnxNode, constant_ints, lowers
-from .scalar_formulas import axis_numbers, compare, map_scalars, normalise_axis
+from .computed_movement import pad_computed, slice_computed, where_all
+from .scalar_formulas import axis_numbers, compare, literal, map_scalars, normalise_axis
 
 
 @lowers("Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze")
@@ -51,19 +54,20 @@ def lower_expand(b: GraphBuilder, node: OnnxNode) -> SSAValue:
 
 @lowers("Slice")
 def lower_slice(b: GraphBuilder, node: OnnxNode) -> SSAValue:
-    x = node.required(0)
+    """The result's shape tells where each slice ends, so ``ends`` is not looked at."""
+    x, operands = node.required(0), (node.required(1), node.input(3), node.input(4))
+    if not all(v is None or b.has_bytes(v) for v in operands):
+        return slice_computed(b, x, *operands, out=node.out_shape)
     shape = shape_of(x)
-    words = ("starts", "ends", "axes", "steps")
-    given = [constant_ints(b, node.input(i + 1), word) for i, word in enumerate(words)]
-    starts, ends, axes, steps = given
+    words = ("starts", "axes", "steps")
+    starts, axes, steps = map(partial(constant_ints, b), operands, words)
     assert starts is not None
-    assert ends is not None
     first, step = [0] * len(shape), [1] * len(shape)
     steps = steps if steps is not None else [1] * len(starts)
     axes = axes if axes is not None else list(range(len(starts)))
-    for axis, lo, hi, by in zip(axes, starts, ends, steps, strict=True):
+    for axis, lo, by in zip(axes, starts, steps, strict=True):
         axis = normalise_axis(axis, x)
-        first[axis], _, step[axis] = slice(lo, hi, by).indices(shape[axis])
+        first[axis], _, step[axis] = slice(lo, None, by).indices(shape[axis])
     if _is_whole(shape, node.out_shape, step):
         return x
     return b.slice(x, first, node.out_shape, step)
@@ -102,29 +106,36 @@ def lower_concat(b: GraphBuilder, node: OnnxNode) -> SSAValue:
 
 @lowers("Pad")
 def lower_pad(b: GraphBuilder, node: OnnxNode) -> SSAValue:
-    x = node.required(0)
+    x, pads, axes = node.required(0), node.required(1), node.input(3)
+    mode = str(node.attrs["mode"])
+    value = node.input(2) if mode == "constant" else None
+    if not b.has_bytes(pads) or not (axes is None or b.has_bytes(axes)):
+        return pad_computed(b, x, pads, axes, value, node.out_shape, mode)
     rank = len(shape_of(x))
-    pads = constant_ints(b, node.required(1), "the list of pads")
-    assert pads is not None
-    axes = constant_ints(b, node.input(3), "the list of axes")
-    axes = [normalise_axis(a, rank) for a in axes] if axes is not None else list(range(rank))
+    amounts = constant_ints(b, pads, "the list of pads")
+    assert amounts is not None
+    named = constant_ints(b, axes, "the list of axes")
+    named = [normalise_axis(a, rank) for a in named] if named is not None else list(range(rank))
     low, high = [0] * rank, [0] * rank
-    for i, axis in enumerate(axes):
-        low[axis], high[axis] = pads[i], pads[i + len(axes)]
-    return b.pad(x, low, high, mode=node.attrs["mode"], value=_pad_value(b, node))
+    for i, axis in enumerate(named):
+        low[axis], high[axis] = amounts[i], amounts[i + len(named)]
+    number = _double(b, value)
+    if value is None or number is not None:
+        return b.pad(x, low, high, mode=mode, value=number or 0.0)
+    kept = [
+        b.constant(inside.reshape([-1 if i == axis else 1 for i in range(rank)]))
+        for axis, (n, lo, out) in enumerate(zip(shape_of(x), low, node.out_shape, strict=True))
+        if not (inside := (np.arange(out) >= lo) & (np.arange(out) < lo + n)).all()
+    ]
+    return where_all(b, kept, b.pad(x, low, high), value)
 
 
-def _pad_value(b: GraphBuilder, node: OnnxNode) -> float:
-    value = node.input(2)
-    if value is None or node.attrs["mode"] != "constant":
-        return 0.0
-    array = b.const_of(value)
-    if array is None:
-        raise NotLowered("the padding value is computed while running")
-    number = array.reshape(())
-    if number.dtype.kind in "iu" and int(float(number)) != int(number):
-        raise NotLowered(f"the padding value {int(number)} is not a double")
-    return float(number)
+def _double(b: GraphBuilder, value: SSAValue | None) -> float | None:
+    """The constant ``value`` as a double; None where it is computed or no double."""
+    array = literal(b, value) if value is not None else None
+    if array is None or (array.dtype.kind in "iu" and int(float(array)) != int(array)):
+        return None
+    return float(array)
 
 
 @lowers("CenterCropPad")
@@ -279,7 +290,7 @@ def lower_one_hot(b: GraphBuilder, node: OnnxNode) -> SSAValue:
     shape = list(shape_of(indices))
     spread = b.reshape(indices, [*shape[:axis], 1, *shape[axis:]])
     name = element_name(dtype_of(indices))
-    off, on = (_element(b, values, i) for i in (0, 1))
+    off, on = (element(b, values, i) for i in (0, 1))
 
     def hot(body: BodyBuilder, index: int, place: int, off: int, on: int) -> int:
         index = body.cast(body.unsigned(index, name), "i64")
@@ -289,9 +300,3 @@ def lower_one_hot(b: GraphBuilder, node: OnnxNode) -> SSAValue:
 
     places = axis_numbers(b, rank, axis, depth)
     return map_scalars(b, node, (spread, places, off, on), hot)
-
-
-def _element(b: GraphBuilder, values: SSAValue, index: int) -> SSAValue:
-    """One element of a vector, as a constant where that is one."""
-    array = b.const_of(values) if b.has_bytes(values) else None
-    return b.view(values, (), (), index) if array is None else b.constant(array[index])
