@@ -105,3 +105,34 @@ def map_formula(
     if dtype is not None:
         result = result.astype(dtype)
     return b.map(operands, body.finish(result.register))
+
+
+#: An array that is known, or a value that is computed while running.
+Operand = np.ndarray | SSAValue
+
+
+def constant_or_value(b: GraphBuilder, value: SSAValue) -> Operand:
+    """The array behind ``value`` where that is a constant."""
+    array = b.const_of(value) if b.has_bytes(value) else None
+    return value if array is None else array
+
+
+def as_value(b: GraphBuilder, operand: Operand) -> SSAValue:
+    """``operand`` as a value."""
+    return operand if isinstance(operand, SSAValue) else b.constant(operand)
+
+
+def evaluate(b: GraphBuilder, formula: Callable[..., Any], *operands: Operand) -> Operand:
+    """``formula`` of the broadcast operands: known where all of them are, else one map."""
+    computed = [x for x in operands if isinstance(x, SSAValue)]
+    if not computed:
+        return np.asarray(formula(*operands))
+    # scalars go into the body
+    fixed = [x[()] if isinstance(x, np.ndarray) and x.ndim == 0 else None for x in operands]
+
+    def of_the_rest(*traced: Traced) -> Any:
+        rest = iter(traced)
+        return formula(*(next(rest) if scalar is None else scalar for scalar in fixed))
+
+    pairs = zip(operands, fixed, strict=True)
+    return map_formula(b, of_the_rest, *(as_value(b, x) for x, scalar in pairs if scalar is None))
