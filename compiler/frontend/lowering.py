@@ -21,6 +21,7 @@ FAMILIES = (
     "elementwise",
     "indexing",
     "matrix",
+    "mel",
     "movement",
     "normalization",
     "pooling",

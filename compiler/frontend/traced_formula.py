@@ -27,7 +27,7 @@ UFUNCS: dict[np.ufunc, tuple[str, str] | str] = {
     np.absolute: ("absf", "absi"),
     np.floor: ("floor", ""),
     np.ceil: ("ceil", ""),
-    np.cos: ("cos", ""),
+    np.sqrt: ("sqrt", ""),
     np.log10: ("log10", ""),
     np.power: ("powf", ""),
     np.fmod: ("remf", "remsi"),

@@ -5,10 +5,13 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
+from onnx.reference import ReferenceEvaluator
+from xdsl.dialects.func import FuncOp
 
 from semc.compiler.frontend.lowering import NotLowered
+from semc.runtime.interpret.interpret import interpret_function
 
-from .op_harness import check_op
+from .op_harness import NEWEST, check_op, lower_node, single_node
 
 F32, I64 = np.float32, np.int64
 INT64_MIN, INT64_MAX = np.iinfo(I64).min, np.iinfo(I64).max
@@ -319,5 +322,27 @@ def test_dropout_is_the_identity() -> None:
     assert check_op("Dropout", {"x": ramp(3, 4)}).ops == []
     check_op("Dropout", {"x": ramp(3, 8), "ratio": np.array(0.5, F32)}, n_outputs=2)
     training = {"x": ramp(3, 4), "ratio": np.array(0.5, F32), "t": np.array(True)}
-    with pytest.raises(NotLowered, match="random"):
+    with pytest.raises(NotLowered, match="without a seed"):
         check_op("Dropout", training, n_outputs=2, constants={"t"})
+    never = {**training, "ratio": np.array(0, F32)}
+    assert check_op("Dropout", never, constants={"ratio"}).ops == []
+
+
+@pytest.mark.parametrize("dtype", [F32, np.float64])
+@pytest.mark.parametrize("constants", [(), ("t",), ("ratio",)])
+def test_dropout_while_training_draws_as_the_reference(dtype: Any, constants: Any) -> None:
+    x, ratio = ramp(3, 40, dtype=dtype), np.array(0.75, F32)
+    inputs = {"x": x, "ratio": ratio, "t": np.array(True)}
+    variants = [{"t": np.array(False)}, {"ratio": np.array(0.25, F32)}, {"ratio": np.array(0, F32)}]
+    also = [values for values in variants if not set(values) & set(constants)]
+    model = single_node("Dropout", inputs, {"seed": 3}, 2, NEWEST)
+    for values in ({}, *also):
+        given = {**inputs, **values}
+        expected = ReferenceEvaluator(model).run(None, given)
+        arguments = [v for name, v in given.items() if name not in constants]
+        module, weights, _ = lower_node(model, inputs, expected, constants)
+        (function,) = module.body.block.ops
+        assert isinstance(function, FuncOp)
+        y, mask = interpret_function(function, arguments, weights)
+        np.testing.assert_array_equal(mask, expected[1])
+        np.testing.assert_allclose(y, expected[0], 1e-6)

@@ -8,6 +8,7 @@ Shapes are static here, so operands that only tell the result's shape are not lo
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 from xdsl.ir import SSAValue
@@ -18,6 +19,7 @@ from ....dialects.types import dtype_of, element_name, shape_of
 from ..computed_operands import element
 from ..graph_builder import INLINE_ELEMENTS, GraphBuilder
 from ..lowering import NotLowered, OnnxNode, constant_ints, lowers
+from ..traced_formula import map_formula
 from .computed_movement import pad_computed, slice_computed, where_all
 from .scalar_formulas import axis_numbers, compare, literal, map_scalars, normalise_axis
 
@@ -30,13 +32,45 @@ def lower_reshape(b: GraphBuilder, node: OnnxNode) -> SSAValue:
 @lowers("Dropout")
 def lower_dropout(b: GraphBuilder, node: OnnxNode) -> Sequence[SSAValue | None]:
     """Inference: the input itself, and a mask that is true everywhere."""
-    training = constant_ints(b, node.input(2), "training_mode")
-    if training and training[0]:
-        raise NotLowered("dropout while training draws random numbers")
+    x, ratio, training = node.required(0), node.input(1), node.input(2)
+    if training is not None and not (_is_zero(b, training) or _is_zero(b, ratio)):
+        return _dropped(b, node, x, ratio, training)
     mask = None
     if len(node.outputs) > 1 and node.outputs[1] is not None:
         mask = _filled(b, np.array(True), node.outputs[1][0])
-    return [node.required(0), mask][: len(node.outputs)]
+    return [x, mask][: len(node.outputs)]
+
+
+def _is_zero(b: GraphBuilder, value: SSAValue | None) -> bool:
+    array = None if value is None else literal(b, value)
+    return array is not None and not array
+
+
+def _dropped(
+    b: GraphBuilder, node: OnnxNode, x: SSAValue, ratio: SSAValue | None, training: SSAValue
+) -> list[SSAValue]:
+    """Where ``training`` holds: ``x`` without the elements for which less than ``ratio`` is drawn.
+
+    Seed and shape tell what ONNX's reference evaluator draws, so that it is a constant.
+    """
+    if "seed" not in node.attrs:
+        raise NotLowered("dropout while training draws random numbers without a seed")
+    random = np.random.RandomState(node.attrs["seed"]).uniform(0, 1, shape_of(x))
+    drawn = b.constant(random, "drawn")
+    ratio = b.constant(np.array(0.5, np.float32)) if ratio is None else b.reshape(ratio, ())
+    training = b.reshape(training, ())
+
+    def scaled(x: Any, drawn: Any, ratio: Any, training: Any) -> Any:
+        kept = np.where(drawn >= ratio.astype(np.float64), x, x * 0)
+        return np.where(training, (kept * (1 / (1 - ratio))).astype(x.dtype), x)
+
+    def kept(drawn: Any, ratio: Any, training: Any) -> Any:
+        return np.where(training, drawn >= ratio.astype(np.float64), True)
+
+    values = [map_formula(b, scaled, x, drawn, ratio, training)]
+    if len(node.outputs) > 1:
+        values.append(map_formula(b, kept, drawn, ratio, training))
+    return values
 
 
 @lowers("Transpose")
