@@ -12,7 +12,7 @@ gathered into one host subgraph each; only the values that leave it need a stati
 import math
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,6 +44,7 @@ class Normalizer:
     """The state of the pass; see ``run``.
 
     ``declared`` has types that the model states: they are believed where inference cannot tell.
+    ``imply()`` gives what follows from them for other values, and is asked last.
     ``keep(domain, op_type)`` says which operators with a function body have their own lowering.
     """
 
@@ -54,6 +55,7 @@ class Normalizer:
         constants: Mapping[str, Constant],
         declared: Mapping[str, TensorSpec],
         keep: Keep,
+        imply: Callable[[], Mapping[str, TensorSpec]] = dict,
     ) -> None:
         from onnx import OperatorSetIdProto
 
@@ -62,6 +64,7 @@ class Normalizer:
         self._imports = [OperatorSetIdProto(domain=d, version=v) for d, v in opsets.items()]
         self.declared = declared
         self.keep = keep
+        self._imply = cache(imply)
         self.specs: dict[str, TensorSpec] = dict(inputs)
         self.constants: dict[str, Constant] = {}
         self.aliases: dict[str, str] = {}
@@ -367,6 +370,7 @@ class Normalizer:
     def _declared(self, name: str) -> TensorSpec | None:
         """What the model says of a value, unless inference knows that it is something else."""
         spec, known = self.declared.get(name), self._types.get(name)
+        spec = spec or self._imply().get(name)
         if spec is None or known is None or known.WhichOneof("value") is None:
             return spec
         element = known.tensor_type.elem_type if known.HasField("tensor_type") else None

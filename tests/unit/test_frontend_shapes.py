@@ -93,3 +93,30 @@ def test_zero_size_and_scalar_values() -> None:
     )
     assert loaded.specs["y"].shape == (0, 4)
     assert loaded.specs["t"].shape == ()
+
+
+def counted(declared: list) -> object:
+    """``wave - wave * 1`` of the cosines of 0 to n - 1."""
+    return model(
+        [
+            helper.make_node("Constant", [], ["zero"], value_float=0.0),
+            helper.make_node("Constant", [], ["one"], value_float=1.0),
+            helper.make_node("Range", ["zero", "n", "one"], ["numbers"]),
+            helper.make_node("Cos", ["numbers"], ["wave"]),
+            helper.make_node("Mul", ["wave", "one"], ["twice"]),
+            helper.make_node("Sub", ["wave", "twice"], ["y"]),
+        ],
+        [info("n", [])],
+        [info("y", declared)],
+    )
+
+
+def test_a_declared_output_tells_the_shapes_of_what_it_is_made_of() -> None:
+    loaded = load_model(counted([6]))
+    assert {loaded.specs[name].shape for name in ("numbers", "wave", "twice", "y")} == {(6,)}
+    assert [node.op_type for node in loaded.nodes] == ["Range", "Cos", "Mul", "Sub"]
+
+
+def test_without_a_declared_shape_there_is_none() -> None:
+    with pytest.raises(ModelError, match="static shape"):
+        load_model(counted([None]))
