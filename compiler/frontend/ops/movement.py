@@ -114,21 +114,36 @@ def _is_whole(shape: Sequence[int], out: Sequence[int], step: Sequence[int]) -> 
 
 @lowers("Split")
 def lower_split(b: GraphBuilder, node: OnnxNode) -> Sequence[SSAValue | None]:
-    x = node.required(0)
+    x, split = node.required(0), node.input(1)
     axis = normalise_axis(node.attrs["axis"], x)
     size, parts = shape_of(x)[axis], len(node.outputs)
-    sizes = None
     if all(out is not None for out in node.outputs):
         sizes = [out[0][axis] for out in node.outputs if out is not None]
-    else:
-        sizes = constant_ints(b, node.input(1), "the list of sizes")
-    if sizes is None:
+    elif split is None:
         each = -(-size // parts)
         sizes = [min(each, max(0, size - i * each)) for i in range(parts)]
+    elif b.has_bytes(split):
+        sizes = constant_ints(b, split, "the list of sizes") or []
+    else:
+        return _split_by_computed(b, node, x, axis, split)
     starts = np.cumsum([0, *sizes]).tolist()
     return [
         None if out is None else b.slice_axis(x, axis, start, n)
         for out, start, n in zip(node.outputs, starts, sizes, strict=False)
+    ]
+
+
+def _split_by_computed(
+    b: GraphBuilder, node: OnnxNode, x: SSAValue, axis: int, split: SSAValue
+) -> Sequence[SSAValue | None]:
+    """Where the sizes of outputs that nothing uses are computed while running."""
+    starts = b.cumulate(split, "sum", 0, exclusive=True)
+    axes = b.constant(np.array([axis]))
+    return [
+        None
+        if out is None
+        else slice_computed(b, x, b.slice_axis(starts, 0, i, 1), axes, None, out=out[0])
+        for i, out in enumerate(node.outputs)
     ]
 
 
