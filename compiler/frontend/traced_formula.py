@@ -4,7 +4,8 @@
                                      Traced  -> addf, divf, floor in a body
 
 A formula may use the operators and functions in :data:`UFUNCS`, ``np.where`` and ``astype``. Types
-are promoted as numpy does it: Python numbers take the type of the other operand.
+are promoted as numpy does it: Python numbers take the type of the other operand. Integers are
+signed; a function that a body has not raises TypeError.
 """
 
 from collections.abc import Callable, Sequence
@@ -85,9 +86,10 @@ class Traced(NDArrayOperatorsMixin):
 
     def _promoted(self, values: Sequence[Any]) -> list[int]:
         """Registers of ``values`` in their common type."""
-        kinds = [v if isinstance(v, (int, float)) and not isinstance(v, np.generic) else v.dtype
-                 for v in values]  # fmt: skip
-        name = element_name(np.result_type(*kinds))
+        typed = (Traced, np.generic)
+        name = element_name(
+            np.result_type(*(v.dtype if isinstance(v, typed) else v for v in values))
+        )
         return [
             self.body.cast(v.register, name)
             if isinstance(v, Traced)
@@ -117,15 +119,14 @@ def constant_or_value(b: GraphBuilder, value: SSAValue) -> Operand:
     return value if array is None else array
 
 
-def as_value(b: GraphBuilder, operand: Operand) -> SSAValue:
-    """``operand`` as a value."""
-    return operand if isinstance(operand, SSAValue) else b.constant(operand)
+def as_value(b: GraphBuilder, operand: Operand, hint: str = "constant") -> SSAValue:
+    """``operand`` as a value; a constant is named after ``hint``."""
+    return operand if isinstance(operand, SSAValue) else b.constant(operand, hint)
 
 
 def evaluate(b: GraphBuilder, formula: Callable[..., Any], *operands: Operand) -> Operand:
     """``formula`` of the broadcast operands: known where all of them are, else one map."""
-    computed = [x for x in operands if isinstance(x, SSAValue)]
-    if not computed:
+    if not any(isinstance(x, SSAValue) for x in operands):
         return np.asarray(formula(*operands))
     # scalars go into the body
     fixed = [x[()] if isinstance(x, np.ndarray) and x.ndim == 0 else None for x in operands]

@@ -71,18 +71,17 @@ def lower_resize(b: GraphBuilder, node: OnnxNode) -> SSAValue:
     # weights are float32, sums of half-precision tensors too
     y = cast(b, x, F32) if mode != "nearest" and dtype_of(x).itemsize == 2 else x
     for r in resizes:
-        if r.size == 1 and isinstance(r.positions, SSAValue):
-            y = b.expand(y, [r.out if i == r.axis else 1 for i in range(len(shape_of(y)))])
-        else:
-            y = _nearest(b, node, y, r) if mode == "nearest" else _interpolated(b, node, y, r)
-    y = b.cast(y, dtype_of(x))
+        y = _nearest(b, node, y, r) if mode == "nearest" else _interpolated(b, node, y, r)
+    y = b.expand(b.cast(y, dtype_of(x)), node.out_shape)
     return _extrapolated(b, node, y, resizes) if crops else y
 
 
 def _nearest(b: GraphBuilder, node: OnnxNode, x: SSAValue, r: AxisResize) -> SSAValue:
     rounding = str(node.attrs["nearest_mode"])
     indices = evaluate(b, lambda at: nearest_index(at, r.size, rounding), r.positions)
-    return x if _keeps(indices, r.size) else b.gather(x, as_value(b, indices), axis=r.axis)
+    return (
+        x if _keeps(indices, r.size) else b.gather(x, as_value(b, indices, "nearest"), axis=r.axis)
+    )
 
 
 def _interpolated(b: GraphBuilder, node: OnnxNode, x: SSAValue, r: AxisResize) -> SSAValue:
@@ -115,7 +114,7 @@ def _interpolated(b: GraphBuilder, node: OnnxNode, x: SSAValue, r: AxisResize) -
         taps, weights = without_idle_taps(taps, weights)
         if taps.shape[1] == 1 and _keeps(taps[:, 0], r.size):
             return x
-    return b.resample(x, r.axis, as_value(b, taps), as_value(b, weights))
+    return b.resample(x, r.axis, as_value(b, taps, "taps"), as_value(b, weights, "tap_weights"))
 
 
 def _extrapolated(
@@ -144,7 +143,10 @@ def _column(b: GraphBuilder, r: AxisResize) -> Operand:
 
 
 def _resizes(b: GraphBuilder, node: OnnxNode) -> list[AxisResize]:
-    """The resized axes, those that shrink first, so that the others move less."""
+    """The resized axes of more than one element (which is all that an axis of one can repeat).
+
+    Those that shrink come first, so that the others move less.
+    """
     x, out = shape_of(node.required(0)), node.out_shape
     if 0 in x or 0 in out:
         raise NotLowered("Resize of an empty tensor")
@@ -156,6 +158,8 @@ def _resizes(b: GraphBuilder, node: OnnxNode) -> list[AxisResize]:
     regions = _elements(b, node.required(1), 2 * len(axes)) if crops else []
     found = {}
     for place, (axis, scale) in enumerate(zip(axes, _scales(b, node, axes), strict=True)):
+        if x[axis] == 1:
+            continue
         sizes = x[axis], out[axis]
         # elsewhere the sizes alone tell the positions
         told = not crops and (how != "align_corners" or sizes[0] == sizes[1])
