@@ -14,7 +14,7 @@ from ....dialects.types import dtype_of, shape_of
 from ..computed_operands import by_axis
 from ..graph_builder import GraphBuilder
 from ..traced_formula import map_formula
-from .scalar_formulas import axis_numbers
+from .scalar_formulas import axis_numbers, literal
 
 
 def slice_computed(
@@ -33,9 +33,10 @@ def slice_computed(
     starting = by_axis(b, starts, axes, rank, default=0)
     stepping = [None] * rank if steps is None else by_axis(b, steps, axes, rank, default=1)
     for axis in shrinking_first(shape, out):
-        start, step = starting[axis], stepping[axis]
-        whole = shape[axis] == out[axis] and (step is None or out[axis] == 1)
-        if start is None or whole:
+        start, step = starting[axis], stepping[axis] if out[axis] > 1 else None
+        known = np.array(1) if step is None else literal(b, step)
+        turned = known is None or known < 0
+        if start is None or (shape[axis] == out[axis] and not turned):
             continue
         places = axis_numbers(b, 1, 0, out[axis])
         operands = (places, start) if step is None else (places, start, step)
