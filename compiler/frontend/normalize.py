@@ -24,6 +24,7 @@ from .check_model import MAX_NODES, first_line
 from .check_operands import check_operands
 from .fold_constants import fold_node
 from .gather_host_nodes import gather_host_nodes
+from .look_through_pads import is_plain_pad, is_readable, read_through_pad
 from .model import TensorSpec
 from .open_functions import has_body, open_function
 from .pack_ports import UNPACK, is_port_node, port_type
@@ -72,6 +73,7 @@ class Normalizer:
         self._loose: list[NodeProto] = []
         # Values without a static type, each with the fault that says where that began.
         self._unknown: dict[str, ModelError] = {}
+        self._pads: dict[str, NodeProto] = {}  # makers of some of them
         self._types: dict[str, TypeProto] = {}
         self._data: dict[str, TensorProto] = {}
         self._names: set[str] = set()
@@ -118,6 +120,8 @@ class Normalizer:
             if name not in self.specs and name not in self._unknown:
                 raise ModelError(f"every value must be defined, {name!r} is not", where=node.name)
         if any(name in self._unknown for name in reads):
+            if self._is_read_of_pad(node):
+                return self._read_through_pad(node)
             self._append(node, self._infer_loosely(node))
             return []
         if self._is_forwarding(node):
@@ -235,6 +239,16 @@ class Normalizer:
             value = np.array(shape[bounds.get("start", 0) : bounds.get("end")], np.int64)
         self._define_constant(node.output[0], value)
         return []
+
+    def _is_read_of_pad(self, node: "NodeProto") -> bool:
+        if not is_readable(node) or node.input[0] not in self._pads:
+            return False
+        return not any(name in self._unknown for name in node.input[1:])
+
+    def _read_through_pad(self, node: "NodeProto") -> list["NodeProto"]:
+        pad = self._pads[node.input[0]]
+        starts = self.specs[node.input[1]].shape[0] if len(node.input) > 1 else 0
+        return read_through_pad(node, pad, self.specs[pad.input[0]].shape, starts)
 
     # -- functions
 
@@ -361,6 +375,8 @@ class Normalizer:
             if spec is None:
                 self._unknown[name] = causes[0] if causes else no_type(node, name)
                 loose = True
+                if is_plain_pad(node) and not causes:
+                    self._pads[name] = node
                 continue
             check_size(spec, node.name)
             self.specs[name] = spec

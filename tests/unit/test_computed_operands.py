@@ -76,3 +76,52 @@ def test_one_program_takes_many_operands(target: str) -> None:
         expected = dict(zip(("running", "total", "large"), session.run(None, values), strict=True))
         for name, array in expected.items():
             np.testing.assert_allclose(result.outputs[name], array, 1e-5, 1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("axes", [None, [1, 0], [-1]])
+@pytest.mark.parametrize("pad_axes", [None, [0]])
+def test_one_program_crops_what_was_padded(
+    axes: list[int] | None, pad_axes: list[int] | None
+) -> None:
+    count, padded = len(axes or [0, 1]), len(pad_axes or [0, 1])
+    weights = {}
+    if axes:
+        weights["axes"] = np.array(axes)
+    if pad_axes:
+        weights["pad_axes"] = np.array(pad_axes)
+    made = model(
+        [
+            node("Pad", f"x pads value {'pad_axes' if pad_axes else '-'}", "padded"),
+            node("Shape", "padded", "size"),
+            node("Slice", f"padded starts ends {'axes' if axes else '-'}", "y"),
+        ],
+        [
+            info("x", [4, 5]),
+            info("pads", [2 * padded], I64),
+            info("value", []),
+            info("starts", [count], I64),
+            info("ends", [count], I64),
+        ],
+        [info("y", [3, 3] if count == 2 else [4, 3]), info("size", [2], I64)],
+        weights,
+    )
+    program = semc.compile(made, target="memcap-phone")
+    assert program.manifest["stats"]["host_ops"] == []
+    session = onnxruntime.InferenceSession(made.SerializeToString())
+    x = np.random.default_rng(9).standard_normal((4, 5))
+    lows = [(1, 2), (0, 0), (2, -1)] if count == 2 else [(0, 1), (0, 0), (-1, 0)]
+    highs = [(2, 0), (3, 3), (0, 2)] if count == 2 else [(0, 1), (0, 2), (1, 3)]
+    for low, high, start in zip(lows, highs, (1, -4, 0), strict=True):
+        size = [4 + low[0] + high[0], 5 + (low[1] + high[1]) * (padded == 2)]
+        sliced = [size[axis] for axis in axes or (0, 1)]
+        starts = [start % n for n in sliced]
+        values = {
+            "x": x.astype(np.float32),
+            "pads": np.array([*low[:padded], *high[:padded]]),
+            "value": np.array(-2, np.float32),
+            "starts": np.array([start] * count),
+            "ends": np.array([first + 3 for first in starts]),
+        }
+        result = semc.simulate(program, values, mode="exact")
+        for name, array in zip(("y", "size"), session.run(None, values), strict=True):
+            np.testing.assert_array_equal(result.outputs[name], array, err_msg=name)
