@@ -76,12 +76,11 @@ def need_few(count: int, what: str) -> None:
 
 def choose(b: GraphBuilder, key: SSAValue, candidates: Mapping[int, SSAValue]) -> SSAValue:
     """The candidate of ``key``, an int64 scalar that must be one of theirs; all have one type."""
-    (*others, last), (*keys, _) = candidates.values(), candidates
-    if not others:
-        return last
-    ins = [key, last, *others]
+    (first, *others), (_, *keys) = candidates.values(), candidates
+    ins = [key, first, *others]
     body = b.body(*ins)
-    chosen = 1
+    chosen = body.signless(1)
     for register, number in enumerate(keys, start=2):
-        chosen = body.select(body.cmp("eq", 0, body.const(number, "i64")), register, chosen)
-    return b.map(ins, body.finish(chosen))
+        is_meant = body.cmp("eq", 0, body.const(number, "i64"))
+        chosen = body.select(is_meant, body.signless(register), chosen)
+    return b.map(ins, body.finish(body.unsigned(chosen, body.types[1])))

@@ -121,6 +121,12 @@ def test_computed_axes(op: str, keepdims: int) -> None:
         check_op(op, {"x": x, "axes": np.array(first)}, {"keepdims": keepdims}, also=also)
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.bool_, F16, F64])
+def test_computed_axes_of_other_types(dtype: Any) -> None:
+    inputs = {"x": (floats(3, 3) * 5).astype(dtype), "axes": np.array([0])}
+    check_op("ReduceMax", inputs, {"keepdims": 0}, also=[{"axes": np.array([1])}])
+
+
 def test_computed_axes_name_one_twice() -> None:
     inputs = {"x": floats(3, 3), "axes": np.array([1, 1])}
     check_op("ReduceSum", inputs, {"keepdims": 0}, also=[{"axes": np.array([0, -2])}])

@@ -64,12 +64,12 @@ def _dropped(
         kept = np.where(drawn >= ratio.astype(np.float64), x, x * 0)
         return np.where(training, (kept * (1 / (1 - ratio))).astype(x.dtype), x)
 
-    def kept(drawn: Any, ratio: Any, training: Any) -> Any:
+    def mask(drawn: Any, ratio: Any, training: Any) -> Any:
         return np.where(training, drawn >= ratio.astype(np.float64), True)
 
     values = [map_formula(b, scaled, x, drawn, ratio, training)]
     if len(node.outputs) > 1:
-        values.append(map_formula(b, kept, drawn, ratio, training))
+        values.append(map_formula(b, mask, drawn, ratio, training))
     return values
 
 
@@ -170,7 +170,7 @@ def lower_pad(b: GraphBuilder, node: OnnxNode) -> SSAValue:
         low[axis], high[axis] = amounts[i], amounts[i + len(named)]
     number = _double(b, value)
     if value is None or number is not None:
-        return b.pad(x, low, high, mode=mode, value=number or 0.0)
+        return b.pad(x, low, high, mode=mode, value=0.0 if number is None else number)
     kept = [
         b.constant(inside.reshape([-1 if i == axis else 1 for i in range(rank)]))
         for axis, (n, lo, out) in enumerate(zip(shape_of(x), low, node.out_shape, strict=True))

@@ -49,6 +49,8 @@ def lower_batch_normalization(b: GraphBuilder, node: OnnxNode) -> list[SSAValue 
     """``x * s + t`` with s and t by channel, folded when the statistics are constants."""
     if node.attrs["training_mode"]:
         return _normalise_batch(b, node)
+    if any(node.outputs[1:]):
+        raise NotLowered("BatchNormalization with statistics that only training updates")
     x = node.required(0)
     stats = [node.required(i) for i in range(1, 5)]
     epsilon = float(node.attrs["epsilon"])
