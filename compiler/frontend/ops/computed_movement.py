@@ -56,9 +56,10 @@ def _slice_position(size: int) -> Callable[..., Any]:
     """Where element ``place`` of a slice lies in an axis of ``size``; slices are never empty here,
     so that a start beyond either end is that end."""
 
-    def position(place: Any, start: Any, step: Any = 1) -> Any:
+    def position(place: Any, start: Any, step: Any = None) -> Any:
         first = np.where(start < 0, start + size, start)
-        return np.minimum(np.maximum(first, 0), size - 1) + place * step
+        offset = place if step is None else place * step
+        return np.minimum(np.maximum(first, 0), size - 1) + offset
 
     return position
 
