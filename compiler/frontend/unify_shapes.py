@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 from .bind_shapes import substitute_dims
 from .model import TensorSpec
+from .rename_values import subgraphs_of
 from .static_types import spec_of
 
 if TYPE_CHECKING:
-    from onnx import GraphProto, ModelProto
+    from onnx import GraphProto, ModelProto, NodeProto
 
 
 def implied_specs(proto: "ModelProto") -> dict[str, TensorSpec]:
@@ -23,6 +24,7 @@ def implied_specs(proto: "ModelProto") -> dict[str, TensorSpec]:
     probe = ModelProto()
     probe.CopyFrom(proto)
     del probe.graph.value_info[:]  # whose own names of dimensions may say anything
+    _keep_typed_nodes(probe.graph)
     for output in probe.graph.output:
         if output.type.HasField("tensor_type"):
             output.type.tensor_type.ClearField("shape")
@@ -40,11 +42,40 @@ def implied_specs(proto: "ModelProto") -> dict[str, TensorSpec]:
     return specs
 
 
+def _keep_typed_nodes(graph: "GraphProto") -> None:
+    """Remove the nodes of which inference may not know the operands' types, and what they yield.
+
+    Some of onnx's inference functions read a missing type through a null pointer (LabelEncoder,
+    RegexFullMatch).
+    """
+    known = {""} | {value.name for value in (*graph.input, *graph.initializer)}
+    kept = []
+    for node in graph.node:
+        if _is_inferred(node) and known.issuperset(node.input):
+            kept.append(node)
+            known.update(node.output)
+    outputs = [output for output in graph.output if output.name in known]
+    for field, items in ((graph.node, kept), (graph.output, outputs)):
+        copies = [type(item).FromString(item.SerializeToString()) for item in items]
+        del field[:]
+        field.extend(copies)
+
+
+def _is_inferred(node: "NodeProto") -> bool:
+    """Whether inference of ``node`` needs nothing but the types of its operands."""
+    from onnx import defs
+
+    if node.domain != "" or not defs.has(node.op_type) or any(True for _ in subgraphs_of(node)):
+        return False
+    return bool(defs.get_schema(node.op_type).has_type_and_shape_inference_function)
+
+
 def _named_sizes(inferred: "GraphProto", declared: "GraphProto") -> dict[str, int]:
     """Name of a dimension -> its number; names with two numbers are left out."""
     found: dict[str, set[int]] = {}
-    for ours, theirs in zip(inferred.output, declared.output, strict=True):
-        dims, numbers = ours.type.tensor_type.shape.dim, theirs.type.tensor_type.shape.dim
+    theirs = {output.name: output.type.tensor_type.shape.dim for output in declared.output}
+    for output in inferred.output:
+        dims, numbers = output.type.tensor_type.shape.dim, theirs[output.name]
         if len(dims) == len(numbers):
             for dim, number in zip(dims, numbers, strict=True):
                 if dim.dim_param and number.HasField("dim_value"):

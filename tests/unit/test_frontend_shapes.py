@@ -5,6 +5,7 @@ from onnx import TensorProto, helper
 
 from semc.compiler.frontend import load_model
 from semc.compiler.frontend.bind_shapes import evaluate_dim
+from semc.compiler.frontend.unify_shapes import implied_specs
 from semc.errors import ModelError
 
 from .onnx_models import info, model
@@ -120,3 +121,13 @@ def test_a_declared_output_tells_the_shapes_of_what_it_is_made_of() -> None:
 def test_without_a_declared_shape_there_is_none() -> None:
     with pytest.raises(ModelError, match="static shape"):
         load_model(counted([None]))
+
+
+def test_operands_of_unknown_type_are_not_shown_to_inference() -> None:
+    nodes = [
+        helper.make_node("Thing", ["x"], ["text"], domain="somebody.else"),
+        helper.make_node("RegexFullMatch", ["text"], ["y"], pattern="a"),
+    ]
+    made = model(nodes, [info("x", [2])], [info("y", [2], TensorProto.BOOL)])
+    made.opset_import.append(helper.make_opsetid("somebody.else", 1))
+    assert implied_specs(made) == {}  # onnx itself would read through a null pointer
