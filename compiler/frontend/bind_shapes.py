@@ -53,7 +53,7 @@ def bind_shapes(proto: "ModelProto", dims: Mapping[str, int]) -> None:
             help="the inputs have " + (", ".join(names) or "no symbolic dimension"),
         )
     for value in (*proto.graph.output, *proto.graph.value_info):
-        _substitute(value.type, dims)
+        substitute_dims(value.type, dims)
 
 
 def _bind_input(
@@ -125,7 +125,8 @@ def _evaluate(node: ast.expr, dims: Mapping[str, int], used: set[str] | None) ->
     raise ValueError("not arithmetic")
 
 
-def _substitute(kind: "TypeProto", dims: Mapping[str, int]) -> None:
+def substitute_dims(kind: "TypeProto", dims: Mapping[str, int]) -> None:
+    """Replace the symbolic dims of a tensor type that ``dims`` gives a number (in place)."""
     if kind.HasField("tensor_type") and kind.tensor_type.HasField("shape"):
         for dim in kind.tensor_type.shape.dim:
             size = evaluate_dim(dim.dim_param, dims) if dim.dim_param else None

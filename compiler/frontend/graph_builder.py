@@ -319,13 +319,9 @@ class GraphBuilder:
         """``data`` [N, ..] with row ``index`` replaced by ``part``."""
         return self.insert(graph.UpdateOp.make([data, index, part]))
 
-    def resample(
-        self, x: SSAValue, axis: int, indices: np.ndarray, weights: np.ndarray
-    ) -> SSAValue:
-        """Weighted taps along ``axis``: indices int64 and weights [out, taps]."""
-        taps = self.constant(indices.astype(np.int64), "taps")
-        weight = self.constant(weights.astype(np.float32), "tap_weights")
-        return self.insert(graph.ResampleOp.make([x, taps, weight], axis=axis))
+    def resample(self, x: SSAValue, axis: int, indices: SSAValue, weights: SSAValue) -> SSAValue:
+        """Weighted taps along ``axis``: indices int64 and weights float32, [out, taps]."""
+        return self.insert(graph.ResampleOp.make([x, indices, weights], axis=axis))
 
     def window(
         self,

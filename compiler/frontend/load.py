@@ -6,6 +6,7 @@ file -> proto -> weights detached -> checked, local functions opened -> dims bou
 
 import os
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from .read_model import read_model
 from .remove_dead_nodes import remove_dead_nodes
 from .small_constants import small_constants
 from .static_types import check_outputs, declared_specs
+from .unify_shapes import implied_specs
 from .upgrade_opset import upgrade_opset
 
 if TYPE_CHECKING:
@@ -69,7 +71,8 @@ def _normalize(
         raise ModelError("every output must have its own name")
     alive, needed = remove_dead_nodes([*foreign, *graph.node], wanted)
     used = {n: c for n, c in constants.items() if n in needed}
-    normalizer = Normalizer(opsets, inputs, used, declared_specs(graph), keep)
+    imply = partial(implied_specs, proto)
+    normalizer = Normalizer(opsets, inputs, used, declared_specs(graph), keep, imply)
     normalizer.run(alive, wanted)
     check_outputs(graph, normalizer.specs)
     outputs = {output: normalizer.resolve(output) for output in wanted}

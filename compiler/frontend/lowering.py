@@ -24,6 +24,7 @@ FAMILIES = (
     "indexing",
     "linear_attention",
     "matrix",
+    "mel",
     "movement",
     "normalization",
     "pooling",

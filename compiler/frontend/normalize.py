@@ -14,7 +14,7 @@ gathered into one host subgraph each; only the values that leave it need a stati
 import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +29,7 @@ from .control_bodies import CONTROL_OPERATORS, captured_specs, control_bodies
 from .convert_attributes import tensor_proto
 from .fold_constants import fold_node
 from .gather_host_nodes import gather_host_nodes
+from .look_through_pads import is_plain_pad, is_readable, read_through_pad
 from .model import Body, TensorSpec
 from .open_functions import has_body, open_function
 from .pack_ports import UNPACK, is_port_node, port_type
@@ -51,6 +52,7 @@ class Normalizer:
     """The state of the pass; see ``run``.
 
     ``declared`` has types that the model states: they are believed where inference cannot tell.
+    ``imply()`` gives what follows from them for other values, and is asked last.
     ``keep(domain, op_type)`` says which operators with a function body have their own lowering.
     """
 
@@ -61,6 +63,7 @@ class Normalizer:
         constants: Mapping[str, Constant],
         declared: Mapping[str, TensorSpec],
         keep: Keep,
+        imply: Callable[[], Mapping[str, TensorSpec]] = dict,
     ) -> None:
         from onnx import OperatorSetIdProto
 
@@ -69,6 +72,7 @@ class Normalizer:
         self._imports = [OperatorSetIdProto(domain=d, version=v) for d, v in opsets.items()]
         self.declared = declared
         self.keep = keep
+        self._imply = cache(imply)
         self.specs: dict[str, TensorSpec] = dict(inputs)
         self.constants: dict[str, Constant] = {}
         self.aliases: dict[str, str] = {}
@@ -77,6 +81,7 @@ class Normalizer:
         self._loose: list[NodeProto] = []
         # Values without a static type, each with the fault that says where that began.
         self._unknown: dict[str, ModelError] = {}
+        self._pads: dict[str, NodeProto] = {}  # makers of some of them
         self._types: dict[str, TypeProto] = {}
         self._data: dict[str, TensorProto] = {}
         self._names: set[str] = set()
@@ -123,6 +128,8 @@ class Normalizer:
             if name not in self.specs and name not in self._unknown:
                 raise ModelError(f"every value must be defined, {name!r} is not", where=node.name)
         if any(name in self._unknown for name in reads):
+            if self._is_read_of_pad(node):
+                return self._read_through_pad(node)
             self._append(node, self._infer_loosely(node))
             return []
         if self._is_forwarding(node):
@@ -240,6 +247,16 @@ class Normalizer:
             value = np.array(shape[bounds.get("start", 0) : bounds.get("end")], np.int64)
         self._define_constant(node.output[0], value)
         return []
+
+    def _is_read_of_pad(self, node: "NodeProto") -> bool:
+        if not is_readable(node) or node.input[0] not in self._pads:
+            return False
+        return not any(name in self._unknown for name in node.input[1:])
+
+    def _read_through_pad(self, node: "NodeProto") -> list["NodeProto"]:
+        pad = self._pads[node.input[0]]
+        starts = self.specs[node.input[1]].shape[0] if len(node.input) > 1 else 0
+        return read_through_pad(node, pad, self.specs[pad.input[0]].shape, starts)
 
     # -- functions
 
@@ -420,6 +437,8 @@ class Normalizer:
             if spec is None:
                 self._unknown[name] = causes[0] if causes else no_type(node, name)
                 loose = True
+                if is_plain_pad(node) and not causes:
+                    self._pads[name] = node
                 continue
             check_size(spec, node.name)
             self.specs[name] = spec
@@ -429,6 +448,7 @@ class Normalizer:
     def _declared(self, name: str) -> TensorSpec | None:
         """What the model says of a value, unless inference knows that it is something else."""
         spec, known = self.declared.get(name), self._types.get(name)
+        spec = spec or self._imply().get(name)
         if spec is None or known is None or known.WhichOneof("value") is None:
             return spec
         element = known.tensor_type.elem_type if known.HasField("tensor_type") else None

@@ -64,11 +64,13 @@ def check_op(
     opset: int = NEWEST,
     rtol: float = 1e-5,
     atol: float = 1e-6,
+    also: Sequence[Mapping[str, Any]] = (),
 ) -> Lowered:
     """Lower ``op_type`` and compare with the reference; AssertionError where they differ.
 
     ``inputs`` are in the order of the schema, None for an omitted one; those named in ``constants``
-    are initialisers. Raises NotLowered when the operator's lowering does.
+    are initialisers. ``also`` has other values of some inputs, for which the same lowered program
+    must be right as well. Raises NotLowered when the operator's lowering does.
     """
     inputs = {name: None if x is None else np.asarray(x) for name, x in inputs.items()}
     model = single_node(op_type, inputs, attrs or {}, n_outputs, opset)
@@ -78,12 +80,32 @@ def check_op(
     parsed = print_and_parse(module)
     (function,) = parsed.body.block.ops
     assert isinstance(function, func.FuncOp)
-    outputs = interpret_function(function, free, weights)
+    outputs = _compared(function, weights, free, reference, rtol, atol)
+    for values in also:
+        other = {
+            name: np.asarray(values.get(name, x)) for name, x in inputs.items() if x is not None
+        }
+        arguments = [x for name, x in other.items() if name not in constants]
+        expected = run_reference(model, list(other.values()))
+        _compared(function, weights, arguments, expected, rtol, atol)
+    return Lowered(parsed, outputs, reference)
+
+
+def _compared(
+    function: func.FuncOp,
+    weights: WeightStore,
+    arguments: Sequence[np.ndarray],
+    reference: Sequence[np.ndarray],
+    rtol: float,
+    atol: float,
+) -> list[np.ndarray]:
+    """What ``function`` computes, which must be the reference."""
+    outputs = interpret_function(function, arguments, weights)
     for i, (came, expected) in enumerate(zip(outputs, reference, strict=True)):
         assert came.shape == expected.shape, f"output {i}: {came.shape}, not {expected.shape}"
         assert came.dtype == expected.dtype, f"output {i}: {came.dtype}, not {expected.dtype}"
-        _assert_close(came, expected, rtol, atol, f"{op_type} output {i}")
-    return Lowered(parsed, outputs, reference)
+        _assert_close(came, expected, rtol, atol, f"output {i}")
+    return outputs
 
 
 def single_node(

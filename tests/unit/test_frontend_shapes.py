@@ -5,6 +5,7 @@ from onnx import TensorProto, helper
 
 from semc.compiler.frontend import load_model
 from semc.compiler.frontend.bind_shapes import evaluate_dim
+from semc.compiler.frontend.unify_shapes import implied_specs
 from semc.errors import ModelError
 
 from .onnx_models import info, model
@@ -93,3 +94,40 @@ def test_zero_size_and_scalar_values() -> None:
     )
     assert loaded.specs["y"].shape == (0, 4)
     assert loaded.specs["t"].shape == ()
+
+
+def counted(declared: list) -> object:
+    """``wave - wave * 1`` of the cosines of 0 to n - 1."""
+    return model(
+        [
+            helper.make_node("Constant", [], ["zero"], value_float=0.0),
+            helper.make_node("Constant", [], ["one"], value_float=1.0),
+            helper.make_node("Range", ["zero", "n", "one"], ["numbers"]),
+            helper.make_node("Cos", ["numbers"], ["wave"]),
+            helper.make_node("Mul", ["wave", "one"], ["twice"]),
+            helper.make_node("Sub", ["wave", "twice"], ["y"]),
+        ],
+        [info("n", [])],
+        [info("y", declared)],
+    )
+
+
+def test_a_declared_output_tells_the_shapes_of_what_it_is_made_of() -> None:
+    loaded = load_model(counted([6]))
+    assert {loaded.specs[name].shape for name in ("numbers", "wave", "twice", "y")} == {(6,)}
+    assert [node.op_type for node in loaded.nodes] == ["Range", "Cos", "Mul", "Sub"]
+
+
+def test_without_a_declared_shape_there_is_none() -> None:
+    with pytest.raises(ModelError, match="static shape"):
+        load_model(counted([None]))
+
+
+def test_operands_of_unknown_type_are_not_shown_to_inference() -> None:
+    nodes = [
+        helper.make_node("Thing", ["x"], ["text"], domain="somebody.else"),
+        helper.make_node("RegexFullMatch", ["text"], ["y"], pattern="a"),
+    ]
+    made = model(nodes, [info("x", [2])], [info("y", [2], TensorProto.BOOL)])
+    made.opset_import.append(helper.make_opsetid("somebody.else", 1))
+    assert implied_specs(made) == {}  # onnx itself would read through a null pointer

@@ -5,10 +5,13 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
+from onnx.reference import ReferenceEvaluator
+from xdsl.dialects.func import FuncOp
 
 from semc.compiler.frontend.lowering import NotLowered
+from semc.runtime.interpret.interpret import interpret_function
 
-from .op_harness import check_op
+from .op_harness import NEWEST, check_op, lower_node, single_node
 
 F32, I64 = np.float32, np.int64
 INT64_MIN, INT64_MAX = np.iinfo(I64).min, np.iinfo(I64).max
@@ -100,9 +103,46 @@ def test_slice_of_everything_and_defaults() -> None:
     check_op("Slice", {"x": ramp(2, 3), **skipped}, constants=set(skipped))
 
 
-def test_slice_by_computed_bounds_stays_on_the_host() -> None:
-    with pytest.raises(NotLowered, match="starts is computed"):
-        check_op("Slice", {"x": ramp(4), "starts": ints(1), "ends": ints(3)})
+def slicing(*values: tuple[int, ...], dtype: Any = I64) -> dict[str, np.ndarray]:
+    names = ("starts", "ends", "axes", "steps")
+    return {name: np.array(v, dtype) for name, v in zip(names, values, strict=False)}
+
+
+@pytest.mark.parametrize(("starts", "ends", "axes", "steps"), SLICES)
+def test_slice_by_computed_bounds(
+    starts: tuple[int, ...], ends: tuple[int, ...], axes: tuple[int, ...], steps: tuple[int, ...]
+) -> None:
+    given = slicing(starts, ends, axes, steps)
+    for constants in ((), ("axes",), ("axes", "steps"), ("starts",)):
+        check_op("Slice", {"x": ramp(4, 5, 3), **given}, constants=constants)
+    ends_only = check_op(
+        "Slice", {"x": ramp(4, 5, 3), **given}, constants=("starts", "axes", "steps")
+    )
+    assert ends_only.ops == ["view"]
+
+
+@pytest.mark.parametrize("dtype", [np.int32, I64])
+def test_one_program_slices_by_many_bounds(dtype: Any) -> None:
+    x = ramp(4, 4, 3)
+    bounds = [
+        slicing((0, 1), (2, 4), (0, 1), (1, 1), dtype=dtype),
+        slicing((2, -3), (9, 99), (-3, -2), (1, 1), dtype=dtype),
+        slicing((-1, 3), (-99, 0), (0, 1), (-2, -1), dtype=dtype),
+        slicing((-99, 2), (2, -99), (0, 1), (1, -1), dtype=dtype),
+        slicing((0, -4), (3, -1), (1, 0), (1, 2), dtype=dtype),
+    ]
+    # the third axis keeps its size: 3 of 3, or turned around
+    turned = [
+        slicing((0, 1), (2, 4), (0, 1), (1, 1), dtype=dtype),
+        slicing((-1, 0), (-9, 2), (2, 0), (-1, 1), dtype=dtype),
+    ]
+    check_op("Slice", {"x": x, **bounds[0]}, also=bounds[1:4])
+    check_op("Slice", {"x": x[:, :, :1], **bounds[0]}, also=bounds[1:4])
+    check_op("Slice", {"x": x, **bounds[4]}, constants={"axes"})
+    check_op("Slice", {"x": ramp(4, 3, 3), **turned[1]})
+    plain = [slicing((1, 0, 0), (3, 9, 9)), slicing((-2, 0, -3), (4, 4, 3))]
+    lowered = check_op("Slice", {"x": x, **plain[0]}, also=plain[1:])
+    assert lowered.ops.count("gather") == 1  # axes that stay whole are left alone
 
 
 @pytest.mark.parametrize("axis", [0, 1, -1])
@@ -146,15 +186,45 @@ def test_pad_with_infinity() -> None:
     check_op("Pad", inputs, constants={"pads", "value"})
 
 
-def test_pad_that_stays_on_the_host() -> None:
-    inputs = {"x": ramp(3), "pads": ints(1, 1), "value": np.array(2, F32)}
-    with pytest.raises(NotLowered, match="list of pads is computed"):
-        check_op("Pad", inputs, constants={"value"})
-    with pytest.raises(NotLowered, match="value is computed"):
-        check_op("Pad", inputs, constants={"pads"})
-    big = {"x": ramp(3, dtype=I64), "pads": ints(1, 1), "value": np.array(2**62 + 1, I64)}
-    with pytest.raises(NotLowered, match="not a double"):
-        check_op("Pad", big, constants={"pads", "value"})
+@pytest.mark.parametrize("dtype", [F32, np.float16, np.float64, np.int8, np.uint8, I64, np.bool_])
+def test_pad_by_a_computed_value(dtype: Any) -> None:
+    inputs = {"x": ramp(2, 3, dtype=dtype), "pads": ints(1, -1, 0, 2), "value": np.array(1, dtype)}
+    also = [{"value": np.array(0, dtype)}]
+    check_op("Pad", inputs, constants={"pads"}, also=also)
+    column = {**inputs, "value": np.array([1], dtype)}
+    check_op("Pad", column, also=[{"value": np.array([0], dtype)}])
+    check_op("Pad", {**inputs, "value": None})
+
+
+def test_pad_by_a_value_that_is_no_double() -> None:
+    inputs = {"x": ramp(3, dtype=I64), "pads": ints(1, 1), "value": np.array(2**62 + 1, I64)}
+    check_op("Pad", inputs, constants={"pads", "value"})
+
+
+@pytest.mark.parametrize("mode", ["constant", "reflect", "edge", "wrap"])
+def test_one_program_pads_by_many_amounts(mode: str) -> None:
+    x = ramp(4, 5)
+    amounts = [(0, 1, 2, 1), (2, 2, 0, 0), (0, 2, 2, 0), (1, -1, 1, 3), (2, 3, 0, -1)]
+    also = [{"pads": ints(*pads)} for pads in amounts[1:]]
+    check_op("Pad", {"x": x, "pads": ints(*amounts[0])}, {"mode": mode}, also=also)
+    axes = {"pads": ints(0, 2, 1, 0), "value": None, "axes": np.array([1, 0], np.int32)}
+    also = [
+        {"axes": np.array([-1, 0], np.int32), "pads": ints(1, 0, 0, 2)},
+        {"axes": np.array([0, 1], np.int32), "pads": ints(1, 1, 1, 0)},
+    ]
+    check_op("Pad", {"x": x, **axes}, {"mode": mode}, also=also)
+    check_op("Pad", {"x": x, **axes}, {"mode": mode}, also=also[:1], constants={"axes"})
+    one = {"pads": ints(2, 1), "value": None, "axes": ints(0)}
+    check_op("Pad", {"x": ramp(4, 1), **one}, {"mode": mode}, also=[{"pads": ints(0, 3)}])
+    if mode != "reflect":  # which ONNX Runtime refuses
+        check_op("Pad", {"x": ramp(1, 4), **one}, {"mode": mode}, also=[{"pads": ints(0, 3)}])
+
+
+def test_pads_of_and_to_nothing() -> None:
+    empty = {"x": ramp(0, 3), "pads": ints(1, 0, 1, 0), "value": np.array(7, F32)}
+    check_op("Pad", empty)
+    check_op("Pad", {**empty, "value": None})
+    check_op("Pad", {"x": ramp(2, 3), "pads": ints(-1, 0, -1, 0)})
 
 
 @pytest.mark.parametrize("target", [(5, 2, 4), (2, 7, 4), (3, 3, 3), (1, 9, 8)])
@@ -253,5 +323,27 @@ def test_dropout_is_the_identity() -> None:
     assert check_op("Dropout", {"x": ramp(3, 4)}).ops == []
     check_op("Dropout", {"x": ramp(3, 8), "ratio": np.array(0.5, F32)}, n_outputs=2)
     training = {"x": ramp(3, 4), "ratio": np.array(0.5, F32), "t": np.array(True)}
-    with pytest.raises(NotLowered, match="random"):
+    with pytest.raises(NotLowered, match="without a seed"):
         check_op("Dropout", training, n_outputs=2, constants={"t"})
+    never = {**training, "ratio": np.array(0, F32)}
+    assert check_op("Dropout", never, constants={"ratio"}).ops == []
+
+
+@pytest.mark.parametrize("dtype", [F32, np.float64])
+@pytest.mark.parametrize("constants", [(), ("t",), ("ratio",)])
+def test_dropout_while_training_draws_as_the_reference(dtype: Any, constants: Any) -> None:
+    x, ratio = ramp(3, 40, dtype=dtype), np.array(0.75, F32)
+    inputs = {"x": x, "ratio": ratio, "t": np.array(True)}
+    variants = [{"t": np.array(False)}, {"ratio": np.array(0.25, F32)}, {"ratio": np.array(0, F32)}]
+    also = [values for values in variants if not set(values) & set(constants)]
+    model = single_node("Dropout", inputs, {"seed": 3}, 2, NEWEST)
+    for values in ({}, *also):
+        given = {**inputs, **values}
+        expected = ReferenceEvaluator(model).run(None, given)
+        arguments = [v for name, v in given.items() if name not in constants]
+        module, weights, _ = lower_node(model, inputs, expected, constants)
+        (function,) = module.body.block.ops
+        assert isinstance(function, FuncOp)
+        y, mask = interpret_function(function, arguments, weights)
+        np.testing.assert_array_equal(mask, expected[1])
+        np.testing.assert_allclose(y, expected[0], 1e-6)

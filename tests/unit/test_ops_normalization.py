@@ -6,8 +6,6 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from semc.compiler.frontend.lowering import NotLowered
-
 from .op_harness import NEWEST, check_op, interpret_function, lower_node, single_node
 
 SHAPES = [(2, 6, 5), (2, 6, 4, 3), (1, 6, 2, 3, 4)]
@@ -43,10 +41,14 @@ def test_batch_types(dtype: str) -> None:
     check_op("BatchNormalization", inputs, constants=["s", "b", "m", "v"], **close(dtype))
 
 
-def test_batch_in_training_stays_on_the_host() -> None:
-    inputs = {"x": floats(2, 3, 4), **statistics()}
-    with pytest.raises(NotLowered, match="training"):
-        check_op("BatchNormalization", inputs, {"training_mode": 1}, n_outputs=3)
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("shape", [(4, 3), (2, 3, 4), (2, 3, 2, 4, 5)])
+def test_batch_in_training(shape: tuple[int, ...], dtype: str) -> None:
+    inputs = {"x": floats(*shape, dtype=dtype), **statistics(dtype)}
+    attrs = {"training_mode": 1, "momentum": 0.7, "epsilon": 1e-3}
+    for known in ((), ("s", "b"), ("s", "b", "m", "v")):
+        check_op("BatchNormalization", inputs, attrs, 3, known, **close(dtype))
+    check_op("BatchNormalization", inputs, attrs, **close(dtype))
 
 
 @pytest.mark.parametrize("dtype", ["f4", "f2", "f8"])

@@ -106,11 +106,42 @@ def test_empty_sets(op: str) -> None:
     check_op(op, inputs, constants={"axes"})
 
 
-def test_computed_axes() -> None:
-    inputs = {"x": floats(3, 4), "axes": np.array([0], np.int64)}
-    with pytest.raises(NotLowered, match="axes is computed"):
-        check_op("ReduceSum", inputs)
-    check_op("ReduceSum", {"x": floats(3, 4), "axes": np.array([1, 0], np.int64)})
+@pytest.mark.parametrize("op", REDUCTIONS)
+@pytest.mark.parametrize("keepdims", [0, 1])
+def test_computed_axes(op: str, keepdims: int) -> None:
+    x = positive(op, floats(3, 1, 3, 4))
+    for first, *more in [
+        # with keepdims the shapes tell; without, either axis of 3 may go, and the axis of 1
+        [[0, 1], [-4, 1]] if keepdims else [[0, 1], [2, 1], [-2, -3], [1, -4]],
+        [[3, 0], [0, -1]],
+        [[0, 1, 2, 3], [-1, -2, 0, 1]],
+        [[1], [-3]],
+    ]:
+        also = [{"axes": np.array(axes)} for axes in more]
+        check_op(op, {"x": x, "axes": np.array(first)}, {"keepdims": keepdims}, also=also)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.bool_, F16, F64])
+def test_computed_axes_of_other_types(dtype: Any) -> None:
+    inputs = {"x": (floats(3, 3) * 5).astype(dtype), "axes": np.array([0])}
+    check_op("ReduceMax", inputs, {"keepdims": 0}, also=[{"axes": np.array([1])}])
+
+
+def test_computed_axes_name_one_twice() -> None:
+    inputs = {"x": floats(3, 3), "axes": np.array([1, 1])}
+    check_op("ReduceSum", inputs, {"keepdims": 0}, also=[{"axes": np.array([0, -2])}])
+
+
+def test_computed_axes_of_empty_sets() -> None:
+    inputs = {"x": np.zeros((2, 0, 2), F32), "axes": np.array([1, 0])}
+    check_op("ReduceSum", inputs, {"keepdims": 0}, also=[{"axes": np.array([1, 2])}])
+
+
+def test_too_many_sets_of_computed_axes_stay_on_the_host() -> None:
+    inputs = {"x": np.ones((2,) * 8, F32), "axes": np.array([0, 1, 2, 3])}
+    with pytest.raises(NotLowered, match="70 sets of axes fit the shapes"):
+        check_op("ReduceSum", inputs, {"keepdims": 0})
+    assert check_op("ReduceSum", inputs).ops == ["reduce"]
 
 
 @pytest.mark.parametrize("op", ["ArgMax", "ArgMin"])
@@ -152,6 +183,12 @@ def test_running(op: str, axis: int, reverse: int, exclusive: int) -> None:
                 check_op(op, {"x": x, "axis": at}, attrs, constants={"axis"})
 
 
-def test_running_along_a_computed_axis_stays_on_the_host() -> None:
-    with pytest.raises(NotLowered, match="axis is computed"):
-        check_op("CumSum", {"x": floats(3, 4), "axis": np.array(0)})
+@pytest.mark.parametrize("op", ["CumSum", "CumProd"])
+def test_running_along_a_computed_axis(op: str) -> None:
+    also = [{"axis": np.array(axis)} for axis in (1, 2, -1, -2, -3)]
+    check_op(op, {"x": floats(3, 4, 1), "axis": np.array(0)}, {"exclusive": 1}, also=also)
+    lowered = check_op(op, {"x": floats(5), "axis": np.array(0)}, also=[{"axis": np.array(-1)}])
+    assert lowered.ops == ["cumulate"]
+    if op == "CumSum":
+        one = {"x": floats(3, 4), "axis": np.array([0], np.int32)}
+        check_op(op, one, also=[{"axis": np.array([-1], np.int32)}])

@@ -7,6 +7,8 @@ Shapes are static here, so operands that only tell the result's shape are not lo
 """
 
 from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
 import numpy as np
 from xdsl.ir import SSAValue
@@ -14,10 +16,13 @@ from xdsl.ir import SSAValue
 from ....dialects.body import BodyBuilder
 from ....dialects.shapes import row_major
 from ....dialects.types import LITERAL_ELEMENTS, dtype_of, element_name, shape_of
+from ..computed_operands import element
 from ..derive_constants import reshaped, transposed
 from ..graph_builder import GraphBuilder
 from ..lowering import NotLowered, OnnxNode, constant_ints, lowers
-from .scalar_formulas import axis_numbers, compare, map_scalars, normalise_axis
+from ..traced_formula import map_formula
+from .computed_movement import pad_computed, slice_computed, where_all
+from .scalar_formulas import axis_numbers, compare, literal, map_scalars, normalise_axis
 
 
 @lowers("Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze")
@@ -28,13 +33,45 @@ def lower_reshape(b: GraphBuilder, node: OnnxNode) -> SSAValue:
 @lowers("Dropout")
 def lower_dropout(b: GraphBuilder, node: OnnxNode) -> Sequence[SSAValue | None]:
     """Inference: the input itself, and a mask that is true everywhere."""
-    training = constant_ints(b, node.input(2), "training_mode")
-    if training and training[0]:
-        raise NotLowered("dropout while training draws random numbers")
+    x, ratio, training = node.required(0), node.input(1), node.input(2)
+    if training is not None and not (_is_zero(b, training) or _is_zero(b, ratio)):
+        return _dropped(b, node, x, ratio, training)
     mask = None
     if len(node.outputs) > 1 and node.outputs[1] is not None:
         mask = _filled(b, np.array(True), node.outputs[1][0])
-    return [node.required(0), mask][: len(node.outputs)]
+    return [x, mask][: len(node.outputs)]
+
+
+def _is_zero(b: GraphBuilder, value: SSAValue | None) -> bool:
+    array = None if value is None else literal(b, value)
+    return array is not None and not array
+
+
+def _dropped(
+    b: GraphBuilder, node: OnnxNode, x: SSAValue, ratio: SSAValue | None, training: SSAValue
+) -> list[SSAValue]:
+    """Where ``training`` holds: ``x`` without the elements for which less than ``ratio`` is drawn.
+
+    Seed and shape tell what ONNX's reference evaluator draws, so that it is a constant.
+    """
+    if "seed" not in node.attrs:
+        raise NotLowered("dropout while training draws random numbers without a seed")
+    random = np.random.RandomState(node.attrs["seed"]).uniform(0, 1, shape_of(x))
+    drawn = b.constant(random, "drawn")
+    ratio = b.constant(np.array(0.5, np.float32)) if ratio is None else b.reshape(ratio, ())
+    training = b.reshape(training, ())
+
+    def scaled(x: Any, drawn: Any, ratio: Any, training: Any) -> Any:
+        kept = np.where(drawn >= ratio.astype(np.float64), x, x * 0)
+        return np.where(training, (kept * (1 / (1 - ratio))).astype(x.dtype), x)
+
+    def mask(drawn: Any, ratio: Any, training: Any) -> Any:
+        return np.where(training, drawn >= ratio.astype(np.float64), True)
+
+    values = [map_formula(b, scaled, x, drawn, ratio, training)]
+    if len(node.outputs) > 1:
+        values.append(map_formula(b, mask, drawn, ratio, training))
+    return values
 
 
 @lowers("Transpose")
@@ -52,19 +89,20 @@ def lower_expand(b: GraphBuilder, node: OnnxNode) -> SSAValue:
 
 @lowers("Slice")
 def lower_slice(b: GraphBuilder, node: OnnxNode) -> SSAValue:
-    x = node.required(0)
+    """The result's shape tells where each slice ends, so ``ends`` is not looked at."""
+    x, operands = node.required(0), (node.required(1), node.input(3), node.input(4))
+    if not all(v is None or b.has_bytes(v) for v in operands):
+        return slice_computed(b, x, *operands, out=node.out_shape)
     shape = shape_of(x)
-    words = ("starts", "ends", "axes", "steps")
-    given = [constant_ints(b, node.input(i + 1), word) for i, word in enumerate(words)]
-    starts, ends, axes, steps = given
+    words = ("starts", "axes", "steps")
+    starts, axes, steps = map(partial(constant_ints, b), operands, words)
     assert starts is not None
-    assert ends is not None
     first, step = [0] * len(shape), [1] * len(shape)
     steps = steps if steps is not None else [1] * len(starts)
     axes = axes if axes is not None else list(range(len(starts)))
-    for axis, lo, hi, by in zip(axes, starts, ends, steps, strict=True):
+    for axis, lo, by in zip(axes, starts, steps, strict=True):
         axis = normalise_axis(axis, x)
-        first[axis], _, step[axis] = slice(lo, hi, by).indices(shape[axis])
+        first[axis], _, step[axis] = slice(lo, None, by).indices(shape[axis])
     if _is_whole(shape, node.out_shape, step):
         return x
     return b.slice(x, first, node.out_shape, step)
@@ -77,21 +115,36 @@ def _is_whole(shape: Sequence[int], out: Sequence[int], step: Sequence[int]) -> 
 
 @lowers("Split")
 def lower_split(b: GraphBuilder, node: OnnxNode) -> Sequence[SSAValue | None]:
-    x = node.required(0)
+    x, split = node.required(0), node.input(1)
     axis = normalise_axis(node.attrs["axis"], x)
     size, parts = shape_of(x)[axis], len(node.outputs)
-    sizes = None
     if all(out is not None for out in node.outputs):
         sizes = [out[0][axis] for out in node.outputs if out is not None]
-    else:
-        sizes = constant_ints(b, node.input(1), "the list of sizes")
-    if sizes is None:
+    elif split is None:
         each = -(-size // parts)
         sizes = [min(each, max(0, size - i * each)) for i in range(parts)]
+    elif b.has_bytes(split):
+        sizes = constant_ints(b, split, "the list of sizes") or []
+    else:
+        return _split_by_computed(b, node, x, axis, split)
     starts = np.cumsum([0, *sizes]).tolist()
     return [
         None if out is None else b.slice_axis(x, axis, start, n)
         for out, start, n in zip(node.outputs, starts, sizes, strict=False)
+    ]
+
+
+def _split_by_computed(
+    b: GraphBuilder, node: OnnxNode, x: SSAValue, axis: int, split: SSAValue
+) -> Sequence[SSAValue | None]:
+    """Where the sizes of outputs that nothing uses are computed while running."""
+    starts = b.cumulate(split, "sum", 0, exclusive=True)
+    axes = b.constant(np.array([axis]))
+    return [
+        None
+        if out is None
+        else slice_computed(b, x, b.slice_axis(starts, 0, i, 1), axes, None, out=out[0])
+        for i, out in enumerate(node.outputs)
     ]
 
 
@@ -103,29 +156,36 @@ def lower_concat(b: GraphBuilder, node: OnnxNode) -> SSAValue:
 
 @lowers("Pad")
 def lower_pad(b: GraphBuilder, node: OnnxNode) -> SSAValue:
-    x = node.required(0)
+    x, pads, axes = node.required(0), node.required(1), node.input(3)
+    mode = str(node.attrs["mode"])
+    value = node.input(2) if mode == "constant" else None
+    if not b.has_bytes(pads) or not (axes is None or b.has_bytes(axes)):
+        return pad_computed(b, x, pads, axes, value, node.out_shape, mode)
     rank = len(shape_of(x))
-    pads = constant_ints(b, node.required(1), "the list of pads")
-    assert pads is not None
-    axes = constant_ints(b, node.input(3), "the list of axes")
-    axes = [normalise_axis(a, rank) for a in axes] if axes is not None else list(range(rank))
+    amounts = constant_ints(b, pads, "the list of pads")
+    assert amounts is not None
+    named = constant_ints(b, axes, "the list of axes")
+    named = [normalise_axis(a, rank) for a in named] if named is not None else list(range(rank))
     low, high = [0] * rank, [0] * rank
-    for i, axis in enumerate(axes):
-        low[axis], high[axis] = pads[i], pads[i + len(axes)]
-    return b.pad(x, low, high, mode=node.attrs["mode"], value=_pad_value(b, node))
+    for i, axis in enumerate(named):
+        low[axis], high[axis] = amounts[i], amounts[i + len(named)]
+    number = _double(b, value)
+    if value is None or number is not None:
+        return b.pad(x, low, high, mode=mode, value=0.0 if number is None else number)
+    kept = [
+        b.constant(inside.reshape([-1 if i == axis else 1 for i in range(rank)]))
+        for axis, (n, lo, out) in enumerate(zip(shape_of(x), low, node.out_shape, strict=True))
+        if not (inside := (np.arange(out) >= lo) & (np.arange(out) < lo + n)).all()
+    ]
+    return where_all(b, kept, b.pad(x, low, high), value)
 
 
-def _pad_value(b: GraphBuilder, node: OnnxNode) -> float:
-    value = node.input(2)
-    if value is None or node.attrs["mode"] != "constant":
-        return 0.0
-    array = b.const_of(value)
-    if array is None:
-        raise NotLowered("the padding value is computed while running")
-    number = array.reshape(())
-    if number.dtype.kind in "iu" and int(float(number)) != int(number):
-        raise NotLowered(f"the padding value {int(number)} is not a double")
-    return float(number)
+def _double(b: GraphBuilder, value: SSAValue | None) -> float | None:
+    """The constant ``value`` as a double; None where it is computed or no double."""
+    array = literal(b, value) if value is not None else None
+    if array is None or (array.dtype.kind in "iu" and int(float(array)) != int(array)):
+        return None
+    return float(array)
 
 
 @lowers("CenterCropPad")
@@ -280,7 +340,7 @@ def lower_one_hot(b: GraphBuilder, node: OnnxNode) -> SSAValue:
     shape = list(shape_of(indices))
     spread = b.reshape(indices, [*shape[:axis], 1, *shape[axis:]])
     name = element_name(dtype_of(indices))
-    off, on = (_element(b, values, i) for i in (0, 1))
+    off, on = (element(b, values, i) for i in (0, 1))
 
     def hot(body: BodyBuilder, index: int, place: int, off: int, on: int) -> int:
         index = body.cast(body.unsigned(index, name), "i64")
@@ -290,9 +350,3 @@ def lower_one_hot(b: GraphBuilder, node: OnnxNode) -> SSAValue:
 
     places = axis_numbers(b, rank, axis, depth)
     return map_scalars(b, node, (spread, places, off, on), hot)
-
-
-def _element(b: GraphBuilder, values: SSAValue, index: int) -> SSAValue:
-    """One element of a vector, as a constant where that is one."""
-    array = b.const_of(values) if b.has_bytes(values) else None
-    return b.view(values, (), (), index) if array is None else b.constant(array[index])

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from math import prod
+from typing import Any
 
 import numpy as np
 from xdsl.ir import SSAValue
@@ -10,6 +11,7 @@ from ....dialects.types import dtype_of, element_name, shape_of
 from ..derive_constants import cast, derive, reshaped
 from ..graph_builder import GraphBuilder
 from ..lowering import NotLowered, OnnxNode, lowers
+from ..traced_formula import map_formula
 from .scalar_formulas import normalise_axis
 
 F32 = np.dtype(np.float32)
@@ -45,8 +47,10 @@ def _by_channel(x: SSAValue, channels: int) -> tuple[int, ...]:
 @lowers("BatchNormalization")
 def lower_batch_normalization(b: GraphBuilder, node: OnnxNode) -> list[SSAValue | None]:
     """``x * s + t`` with s and t by channel, folded when the statistics are constants."""
-    if node.attrs["training_mode"] or any(node.outputs[1:]):
-        raise NotLowered("BatchNormalization in training mode")
+    if node.attrs["training_mode"]:
+        return _normalise_batch(b, node)
+    if any(node.outputs[1:]):
+        raise NotLowered("BatchNormalization with statistics that only training updates")
     x = node.required(0)
     stats = [node.required(i) for i in range(1, 5)]
     epsilon = float(node.attrs["epsilon"])
@@ -70,6 +74,32 @@ def lower_batch_normalization(b: GraphBuilder, node: OnnxNode) -> list[SSAValue 
     result = body.add(body.mul(body.cast(0, element_name(wide)), 1), 2)
     y = b.map([x, *folded], body.finish(body.cast(result, element_name(dtype_of(x)))))
     return [y, *[None] * (len(node.outputs) - 1)]
+
+
+def _normalise_batch(b: GraphBuilder, node: OnnxNode) -> list[SSAValue | None]:
+    """Training: by the statistics of the batch, with which the running ones are updated."""
+    x, scale, bias = (node.required(i) for i in range(3))
+    wide = _wide(b, x)
+    axes = [axis for axis in range(len(shape_of(x))) if axis != 1]
+    mean, variance = _moments(b, wide, axes)
+    columns = [reshaped(b, cast(b, v, dtype_of(wide)), shape_of(mean)) for v in (scale, bias)]
+    epsilon = float(node.attrs["epsilon"])
+
+    def normal(x: Any, mean: Any, variance: Any, scale: Any, bias: Any) -> Any:
+        return (x - mean) / np.sqrt(variance + epsilon) * scale + bias
+
+    y = map_formula(b, normal, wide, mean, variance, *columns, dtype=dtype_of(x))
+    momentum = float(node.attrs["momentum"])
+
+    def updated(old: Any, new: Any) -> Any:
+        return old * momentum + new * (1 - momentum)
+
+    running: list[SSAValue | None] = []
+    for index, new in ((3, mean), (4, variance)):
+        old = node.required(index)
+        own = b.reshape(b.cast(new, dtype_of(old)), shape_of(old))
+        running.append(map_formula(b, updated, old, own))
+    return [y, *running][: len(node.outputs)]
 
 
 def _f64(array: np.ndarray) -> np.ndarray:
@@ -123,14 +153,17 @@ def _need_float_stash(node: OnnxNode) -> None:
 def _statistics(
     b: GraphBuilder, x: SSAValue, axes: Sequence[int], epsilon: float
 ) -> tuple[SSAValue, SSAValue]:
-    mean = b.reduce(x, "mean", axes, keepdims=True)
-    body = b.body(x, mean)
-    offset = body.sub(0, 1)
-    square = b.map([x, mean], body.finish(body.mul(offset, offset)))
-    variance = b.reduce(square, "mean", axes, keepdims=True)
+    mean, variance = _moments(b, x, axes)
     body = b.body(variance)
     inverse = body.unary("rsqrt", body.add(0, body.const(epsilon, body.types[0])))
     return mean, b.map([variance], body.finish(inverse))
+
+
+def _moments(b: GraphBuilder, x: SSAValue, axes: Sequence[int]) -> tuple[SSAValue, SSAValue]:
+    """Mean and variance over ``axes``, which stay as dims of 1."""
+    mean = b.reduce(x, "mean", axes, keepdims=True)
+    square = map_formula(b, lambda x, mean: (x - mean) * (x - mean), x, mean)
+    return mean, b.reduce(square, "mean", axes, keepdims=True)
 
 
 @lowers("RMSNormalization")

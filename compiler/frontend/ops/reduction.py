@@ -4,19 +4,22 @@ ReduceL2(x)  ->  map { sqrt }(reduce sum(map { x * x }(x)))
 """
 
 from collections.abc import Callable, Sequence
+from itertools import combinations
 
 import numpy as np
 from xdsl.ir import SSAValue
 
 from ....dialects.body import BodyBuilder, is_float
 from ....dialects.types import dtype_of, element_name, shape_of
+from ..computed_operands import axes_key, axis_key, choose, need_few
 from ..graph_builder import GraphBuilder
-from ..lowering import NotLowered, OnnxNode, constant_ints, lowers
+from ..lowering import OnnxNode, constant_ints, lowers
 from .scalar_formulas import (
     Formula,
     axis_numbers,
     compare,
     finish,
+    literal,
     magnitude,
     map_scalars,
     normalise_axis,
@@ -53,21 +56,18 @@ SUMS: dict[str, tuple[Formula | None, Formula | None]] = {
 
 @lowers(*PLAIN)
 def lower_plain_reduction(b: GraphBuilder, node: OnnxNode) -> SSAValue:
-    axes = _axes(b, node)
     x = node.required(0)
-    return x if axes is None else _reduced(b, node, x, PLAIN[node.op], axes)
+    return _over_axes(b, node, lambda axes: _reduced(b, node, x, PLAIN[node.op], axes))
 
 
 @lowers(*SUMS)
 def lower_sum_of(b: GraphBuilder, node: OnnxNode) -> SSAValue:
     """Sums of a function; 16-bit floats in float32, integers under a root or log in float64."""
-    axes = _axes(b, node)
     before, after = SUMS[node.op]
     x = _working(b, node.required(0), real=after is not None)
     if before is not None and not (before is magnitude and unsigned_operand(x)):
         x = _apply(b, x, before)
-    if axes is not None:
-        x = _reduced(b, node, x, "sum", axes)
+    x = _over_axes(b, node, lambda axes: _reduced(b, node, x, "sum", axes))
     if after is not None:
         x = _apply(b, x, after)
     return b.cast(x, node.out_dtype)
@@ -75,11 +75,14 @@ def lower_sum_of(b: GraphBuilder, node: OnnxNode) -> SSAValue:
 
 @lowers("ReduceLogSumExp")
 def lower_log_sum_exp(b: GraphBuilder, node: OnnxNode) -> SSAValue:
-    """``log sum exp(x - m) + m`` with the maximum m, or 0 where that is not finite."""
-    axes = _axes(b, node)
-    if axes is None:
-        return node.required(0)
     x = _working(b, node.required(0), real=True)
+    return b.cast(_over_axes(b, node, lambda axes: _log_sum_exp(b, node, x, axes)), node.out_dtype)
+
+
+def _log_sum_exp(b: GraphBuilder, node: OnnxNode, x: SSAValue, axes: Sequence[int]) -> SSAValue:
+    """``log sum exp(x - m) + m`` with the maximum m, or 0 where that is not finite."""
+    if not axes:
+        return x
     body = b.body(x)
     size = magnitude(body, 0)
     finite = compare(body, "lt", size, number(body, float("inf"), 0))
@@ -90,8 +93,7 @@ def lower_log_sum_exp(b: GraphBuilder, node: OnnxNode) -> SSAValue:
     total = _reduced(b, node, exponentials, "sum", axes)
     shift = b.reshape(shift, shape_of(total))
     body = b.body(total, shift)
-    result = b.map([total, shift], body.finish(body.add(body.unary("log", 0), 1)))
-    return b.cast(result, node.out_dtype)
+    return b.map([total, shift], body.finish(body.add(body.unary("log", 0), 1)))
 
 
 @lowers("ArgMax", "ArgMin")
@@ -152,46 +154,83 @@ def lower_global_lp_pool(b: GraphBuilder, node: OnnxNode) -> SSAValue:
 
 @lowers("CumSum", "CumProd")
 def lower_cumulation(b: GraphBuilder, node: OnnxNode) -> SSAValue:
-    x = node.required(0)
-    axis = constant_ints(b, node.required(1), "the axis")
-    assert axis is not None
-    return b.cumulate(
-        x,
-        "sum" if node.op == "CumSum" else "prod",
-        normalise_axis(axis[0], x),
-        exclusive=bool(node.attrs["exclusive"]),
-        reverse=bool(node.attrs["reverse"]),
-    )
+    """Along an axis that is computed while running: one of the results along every axis."""
+    x, axis = node.required(0), node.required(1)
+    rank = len(shape_of(x))
+
+    def along(axis: int) -> SSAValue:
+        return b.cumulate(
+            x,
+            "sum" if node.op == "CumSum" else "prod",
+            axis,
+            exclusive=bool(node.attrs["exclusive"]),
+            reverse=bool(node.attrs["reverse"]),
+        )
+
+    if rank == 1:
+        return along(0)
+    known = literal(b, axis)
+    if known is not None:
+        return along(normalise_axis(int(known), rank))
+    return choose(b, axis_key(b, axis, rank), {a: along(a) for a in range(rank)})
 
 
-def _axes(b: GraphBuilder, node: OnnxNode) -> Sequence[int] | None:
-    """The axes to reduce, from input or attribute; None when nothing is to be reduced."""
-    x = node.required(0)
-    given = node.input(1)
+def _over_axes(
+    b: GraphBuilder, node: OnnxNode, reduce: Callable[[Sequence[int]], SSAValue]
+) -> SSAValue:
+    """``reduce`` over the node's axes, without any that is empty: then it is the identity.
+
+    Axes that are computed while running choose among the results that the shapes allow.
+    """
+    x, given = shape_of(node.required(0)), node.input(1)
+    if given is None or b.has_bytes(given) or shape_of(given) == (0,):
+        return reduce(_known_axes(b, node))
+    sets = reducible_axes(x, node.out_shape, keepdims=bool(node.attrs["keepdims"]))
+    need_few(len(sets), "sets of axes")
+    weights = [0 if size == 1 else 1 << axis for axis, size in enumerate(x)]
+    results = {
+        sum(weights[a] for a in axes): b.reshape(reduce(axes), node.out_shape) for axes in sets
+    }
+    if len(results) == 1:
+        return next(iter(results.values()))
+    return choose(b, axes_key(b, given, weights), results)
+
+
+def _known_axes(b: GraphBuilder, node: OnnxNode) -> Sequence[int]:
+    """The axes to reduce, from a constant or empty input or the attribute."""
+    given, rank = node.input(1), len(shape_of(node.required(0)))
     if given is not None and shape_of(given) == (0,):
         axes: list[int] | None = []
-    elif given is not None and not b.is_constant(given):
-        return _computed_axes(node)
     else:
-        axes = constant_ints(b, given, "the list of axes")
-    axes = axes if axes is not None else node.attrs.get("axes")
+        axes = constant_ints(b, given, "the list of axes") or node.attrs.get("axes")
     if axes:
-        return sorted({normalise_axis(a, x) for a in axes})
-    return None if node.attrs.get("noop_with_empty_axes") else range(len(shape_of(x)))
+        return sorted({normalise_axis(a, rank) for a in axes})
+    return () if node.attrs.get("noop_with_empty_axes") else range(rank)
 
 
-def _computed_axes(node: OnnxNode) -> Sequence[int]:
-    """Computed axes are known all the same where the result is a single element."""
-    count = shape_of(node.required(1))[0]
-    if count != len(shape_of(node.required(0))):
-        raise NotLowered("the list of axes is computed while running")
-    return range(count)
+def reducible_axes(
+    shape: Sequence[int], out: Sequence[int], *, keepdims: bool
+) -> list[tuple[int, ...]]:
+    """The sets of axes whose reduction makes ``out`` of ``shape``, axes of size 1 left aside.
+
+    Whether those are reduced changes no value: the result is only to be reshaped.
+    """
+    wide = [axis for axis, size in enumerate(shape) if size != 1]
+    if keepdims:
+        return [tuple(axis for axis in wide if out[axis] == 1)]
+    kept = [size for size in out if size != 1]
+    return [
+        tuple(axis for axis in wide if axis not in stay)
+        for stay in combinations(wide, len(kept))
+        if [shape[axis] for axis in stay] == kept
+    ]
 
 
 def _reduced(
     b: GraphBuilder, node: OnnxNode, x: SSAValue, kind: str, axes: Sequence[int]
 ) -> SSAValue:
-    return b.reduce(x, kind, axes, keepdims=bool(node.attrs["keepdims"]))
+    """``x`` itself over no axis."""
+    return b.reduce(x, kind, axes, keepdims=bool(node.attrs["keepdims"])) if axes else x
 
 
 def _working(b: GraphBuilder, x: SSAValue, *, real: bool) -> SSAValue:
