@@ -124,6 +124,7 @@ class _Driver:
         self.phase_s: dict[str, float] = {}
         self.levels: dict[str, ModuleOp] = {}
         self.facts: dict[str, Any] = {"target": self.target.name}
+        self.verified = False
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
@@ -220,7 +221,14 @@ class _Driver:
         return level == until
 
     def run(self, module: ModuleOp, passes: Sequence[ModulePass]) -> None:
-        run_passes(module, passes, ctx=self.context, verify=self.options.verify)
+        run_passes(
+            module,
+            passes,
+            ctx=self.context,
+            verify=self.options.verify,
+            verify_input=not self.verified,
+        )
+        self.verified = self.options.verify
 
     def calibrate(self, module: ModuleOp) -> None:
         """Collect what the matrices' inputs look like on the calibration samples."""

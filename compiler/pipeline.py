@@ -138,14 +138,16 @@ def run_passes(
     *,
     ctx: Context | None = None,
     verify: bool = True,
+    verify_input: bool = True,
     print_after: AfterPass | None = None,
     timings: dict[str, float] | None = None,
 ) -> None:
     """Run ``passes`` over ``module`` in place, verifying before, between and after them.
 
-    ``print_after`` is called after each pass; ``timings`` receives seconds per pass name (added up
-    when a pass runs twice, verification not counted). Raises IRError when the module does not
-    verify or a pass refuses it.
+    Without ``verify_input`` the first verification is left out: the module comes from a run that
+    ended with one. ``print_after`` is called after each pass; ``timings`` receives seconds per pass
+    name (added up when a pass runs twice, verification not counted). Raises IRError when the module
+    does not verify or a pass refuses it.
     """
     from .context import new_context
     from .verify import verify_module
@@ -153,7 +155,7 @@ def run_passes(
     if isinstance(passes, str):
         passes = parse_pipeline(passes)
     ctx = ctx if ctx is not None else new_context()
-    if verify:
+    if verify and verify_input:
         verify_module(module)
     for step in passes:
         start = time.perf_counter()

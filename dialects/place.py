@@ -16,6 +16,8 @@ array_col)``; route tables ``(layer, row, col, hops, vias)``.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
+from typing import ClassVar
 
 import numpy as np
 from xdsl.dialects.builtin import (
@@ -57,8 +59,10 @@ from xdsl.traits import IsTerminator, Pure
 from xdsl.utils.exceptions import VerifyException
 
 from .attributes import WeightAttr, table_of
+from .interned import ints_attr
 from .tile import MATRIX_FORMAT, CrossbarType, StoredMatrixOp, verify_mvm, verify_tiles
 from .types import dtype_of, shape_of
+from .verify_once import SelfContained
 
 SITE_COLUMNS = ("layer", "row", "col", "array_row", "array_col")
 ROUTE_COLUMNS = ("layer", "row", "col", "hops", "vias")
@@ -74,7 +78,7 @@ class BufferType(ParametrizedAttribute, TypeAttribute):
     @staticmethod
     def of(tensor: Attribute) -> "BufferType":
         assert isinstance(tensor, TensorType)
-        return BufferType(tensor)
+        return _buffer_type(tensor)
 
     @property
     def nbytes(self) -> int:
@@ -89,6 +93,11 @@ class BufferType(ParametrizedAttribute, TypeAttribute):
     def print_parameters(self, printer: Printer) -> None:
         with printer.in_angle_brackets():
             printer.print_attribute(self.tensor)
+
+
+@lru_cache(1 << 16)
+def _buffer_type(tensor: TensorType) -> BufferType:
+    return BufferType(tensor)
 
 
 @irdl_op_definition
@@ -139,7 +148,7 @@ class MachineOp(IRDLOperation):
 
 
 @irdl_op_definition
-class BufferOp(IRDLOperation):
+class BufferOp(SelfContained):
     """Bytes ``offset .. offset + size`` of ``memory``; ``init`` fills them when loading.
 
     ``port`` marks the program's inputs and outputs: ``input:NAME`` or ``output:NAME``. ``value`` is
@@ -168,7 +177,7 @@ class BufferOp(IRDLOperation):
 
 
 @irdl_op_definition
-class AliasOp(IRDLOperation):
+class AliasOp(SelfContained):
     """A range of another buffer, seen as a tensor of its own: no bytes move."""
 
     name = "place.alias"
@@ -271,12 +280,13 @@ class MvmOp(IRDLOperation):
         verify_mvm(self.name, self.crossbar.type, x, y)
 
 
-class BufferCopy(IRDLOperation):
+class BufferCopy(SelfContained):
     """A copy of a tensor from one buffer into another."""
 
     source = operand_def(BufferType)
     target = operand_def(BufferType)
     node = opt_prop_def(StringAttr)
+    UNREAD_PROPERTIES: ClassVar = frozenset(("slot", "event", "node"))
 
     def verify_(self) -> None:
         if self.source.type != self.target.type:
@@ -307,13 +317,14 @@ class YieldOp(IRDLOperation):
     assembly_format = "$values attr-dict `:` type($values)"
 
 
-class RegionSlot(IRDLOperation):
+class RegionSlot(SelfContained):
     """A slot whose region computes tensors: it reads all inputs, then writes all outputs."""
 
     ins = var_operand_def(BufferType)
     outs = var_operand_def(BufferType)
     body = region_def("single_block")
     irdl_options = (AttrSizedOperandSegments(as_property=True),)
+    UNREAD_PROPERTIES: ClassVar = frozenset(("slot", "event", "node"))
 
     def verify_(self) -> None:
         block = self.body.block
@@ -373,7 +384,7 @@ class RegionSlot(IRDLOperation):
 
 def segment_sizes(ins: int, outs: int) -> dict[str, Attribute]:
     """The property that splits operands into ``ins`` and ``outs``."""
-    return {"operandSegmentSizes": DenseArrayBase.from_list(i32, [ins, outs])}
+    return {"operandSegmentSizes": ints_attr((ins, outs), i32)}
 
 
 def _show(types: Sequence[Attribute]) -> str:
