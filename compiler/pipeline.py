@@ -144,6 +144,8 @@ def run_passes(
 ) -> None:
     """Run ``passes`` over ``module`` in place, verifying before, between and after them.
 
+    A pass that says it changed nothing (``say_unchanged``) is followed by no verification.
+
     Without ``verify_input`` the first verification is left out: the module comes from a run that
     ended with one. ``print_after`` is called after each pass; ``timings`` receives seconds per pass
     name (added up when a pass runs twice, verification not counted). Raises IRError when the module
@@ -165,15 +167,18 @@ def run_passes(
             timings[step.name] = timings.get(step.name, 0.0) + elapsed_s
         if print_after is not None:
             print_after(step, module)
-        if verify:
+        if verify and not getattr(ctx, "unchanged", False):
             verify_module(module, after=step.name)
 
 
 def _apply(step: ModulePass, ctx: Context, module: ModuleOp) -> None:
     from xdsl.utils.exceptions import DiagnosticException
 
+    from .context import CompilerContext
     from .diagnostics import single_line, where_of
 
+    if isinstance(ctx, CompilerContext):
+        ctx.unchanged = False
     try:
         step.apply(ctx, module)
     except DiagnosticException as error:

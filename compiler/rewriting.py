@@ -18,11 +18,24 @@ def function_blocks(module: ModuleOp) -> Iterator[Block]:
         yield function.body.block
 
 
-def erase_dead(block: Block) -> None:
-    """Erase the pure ops of ``block`` whose results nothing uses, in one walk backwards."""
+def whole_ops(module: ModuleOp) -> Iterator[Operation]:
+    """The operations of ``module`` and of its functions, without those inside of them."""
+    yield from module.ops
+    for block in function_blocks(module):
+        yield from block.ops
+
+
+def erase_dead(block: Block) -> bool:
+    """Erase the pure ops of ``block`` whose results nothing uses; returns whether there were any.
+
+    One walk backwards finds all of them.
+    """
+    found = False
     for op in reversed(list(block.ops)):
         if op.has_trait(Pure) and all(result.first_use is None for result in op.results):
             block.erase_op(op)
+            found = True
+    return found
 
 
 def replace_op(op: Operation, values: list[SSAValue | None]) -> None:

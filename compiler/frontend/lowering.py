@@ -8,6 +8,7 @@ yet; the node then runs on the host and every report gives the reason.
 import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -87,6 +88,7 @@ def lowers(*ops: str) -> Callable[[Lowering], Lowering]:
     return register
 
 
+@cache
 def lowerings() -> dict[str, Lowering]:
     """All lowerings by operator name; loads the families on first use."""
     for family in FAMILIES:

@@ -15,6 +15,7 @@ from xdsl.passes import ModulePass
 from ...dialects import place
 from ...dialects.attributes import table_of
 from ...errors import IRError
+from ..context import say_unchanged
 from ..placement.check import (
     Access,
     PlacedBuffer,
@@ -24,6 +25,7 @@ from ..placement.check import (
     check_matrices,
 )
 from ..placement.machine import SiteGrid
+from ..rewriting import whole_ops
 
 
 @dataclass(frozen=True)
@@ -39,11 +41,12 @@ class CheckPlacement(ModulePass):
                 f"the placement breaks {len(faults)} rule(s): {faults[0]}",
                 faults=[IRError(fault) for fault in faults],
             )
+        say_unchanged(ctx)
 
 
 def placement_faults(module: ModuleOp) -> list[str]:
     """Every broken rule of a module at the ``place`` level, in words."""
-    machines = [op for op in module.walk() if isinstance(op, place.MachineOp)]
+    machines = [op for op in module.ops if isinstance(op, place.MachineOp)]
     if len(machines) != 1:
         return [f"a placed module needs one place.machine, got {len(machines)}"]
     machine = machines[0]
@@ -62,7 +65,7 @@ def _grid(machine: place.MachineOp) -> SiteGrid:
 
 def _matrices(module: ModuleOp) -> list[PlacedMatrix]:
     routes: dict[SSAValue, np.ndarray] = {
-        op.crossbar: table_of(op.table) for op in module.walk() if isinstance(op, place.RouteOp)
+        op.crossbar: table_of(op.table) for op in whole_ops(module) if isinstance(op, place.RouteOp)
     }
     return [
         PlacedMatrix(
@@ -71,7 +74,7 @@ def _matrices(module: ModuleOp) -> list[PlacedMatrix]:
             table_of(op.sites),
             routes.get(op.result, np.empty((0, len(place.ROUTE_COLUMNS)), np.int32)),
         )
-        for op in module.walk()
+        for op in whole_ops(module)
         if isinstance(op, place.ProgramOp) and op.sites is not None
     ]
 
@@ -80,7 +83,7 @@ def _unit_faults(module: ModuleOp, machine: place.MachineOp) -> list[str]:
     units = machine.unit_memory
     return [
         f"slot {op.slot.value.data} runs on unit {op.unit.data!r}, which the machine lacks"
-        for op in module.walk()
+        for op in whole_ops(module)
         if isinstance(op, place.StageOp) and op.unit.data not in units
     ]
 
@@ -88,7 +91,7 @@ def _unit_faults(module: ModuleOp, machine: place.MachineOp) -> list[str]:
 def _buffer_faults(module: ModuleOp, machine: place.MachineOp) -> list[str]:
     buffers: list[PlacedBuffer] = []
     index: dict[Operation, int] = {}
-    for op in module.walk():
+    for op in whole_ops(module):
         if isinstance(op, place.BufferOp):
             assert isinstance(op.result.type, place.BufferType)
             start = op.offset.value.data
@@ -98,7 +101,7 @@ def _buffer_faults(module: ModuleOp, machine: place.MachineOp) -> list[str]:
             index[op] = len(buffers)
             end = start + op.result.type.nbytes
             buffers.append(PlacedBuffer(name, op.memory.data, start, end, filled))
-    slots = [_slot_use(op, index, buffers) for op in module.walk() if is_slot(op)]
+    slots = [_slot_use(op, index, buffers) for op in whole_ops(module) if is_slot(op)]
     return check_buffers(buffers, slots, machine.memory_bytes)
 
 

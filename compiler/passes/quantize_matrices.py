@@ -18,12 +18,12 @@ from ...backends.targets import MemcapTarget, load_target, target_from_dict, tar
 from ...dialects import tile
 from ...dialects.attributes import WeightAttr, table_attr
 from ...errors import IRError, ModelError
-from ..context import calibration_of, weights_of
+from ..context import calibration_of, say_unchanged, weights_of
 from ..diagnostics import single_line, where_of
 from ..quantize.adc_range import default_adc_range, observed_adc_range
 from ..quantize.calibration import MatrixStatistics
 from ..quantize.weight_codes import quantize_columns
-from ..rewriting import function_blocks
+from ..rewriting import whole_ops
 from ..weights import WeightStore
 
 
@@ -47,10 +47,12 @@ class QuantizeMatrices(ModulePass):
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         weights, statistics = weights_of(ctx), calibration_of(ctx)
         target = self.machine()
-        for block in function_blocks(op):
-            for inner in block.ops:
-                if isinstance(inner, tile.ProgramOp) and _has_values(inner, weights):
-                    _quantize(inner, weights, target, statistics, self.dynamic_inputs)
+        programs = [inner for inner in whole_ops(op) if isinstance(inner, tile.ProgramOp)]
+        for program in programs:
+            if _has_values(program, weights):
+                _quantize(program, weights, target, statistics, self.dynamic_inputs)
+        if not programs:
+            say_unchanged(ctx)
 
     def machine(self) -> MemcapTarget:
         """The target with the overriding options. Raises IRError for a target without arrays."""
