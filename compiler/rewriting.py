@@ -1,6 +1,6 @@
 """What the conversions share: the functions of a module, dead code, names of results."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Attribute, Block, Operation, OpResult, SSAValue
@@ -45,6 +45,35 @@ def replace_op(op: Operation, values: list[SSAValue | None]) -> None:
             result.replace_all_uses_with(value)
     assert op.parent is not None
     op.parent.erase_op(op)
+
+
+class Replacements:
+    """Values that stand for those of converted operations, put into their users one by one.
+
+    For a conversion that walks in order: replacing a value in all of its users at once would copy
+    the operands of a wide operation for each of them.
+    """
+
+    def __init__(self) -> None:
+        self._values: dict[SSAValue, SSAValue] = {}
+        self._converted: list[Operation] = []
+
+    def rename_operands(self, op: Operation) -> None:
+        """Let ``op`` read what stands for its operands now; call it when the walk reaches it."""
+        if any(value in self._values for value in op.operands):
+            op.operands = [self._values.get(value, value) for value in op.operands]
+
+    def replace(self, op: Operation, values: Sequence[SSAValue | None]) -> None:
+        """Let ``values`` stand for the results of ``op`` in every operation still to come."""
+        pairs = zip(op.results, values, strict=True)
+        self._values.update((result, value) for result, value in pairs if value is not None)
+        self._converted.append(op)
+
+    def erase_converted(self) -> None:
+        """Erase what was replaced, after the walk."""
+        for op in reversed(self._converted):
+            assert op.parent is not None
+            op.parent.erase_op(op)
 
 
 def name_result(value: SSAValue, name: Attribute) -> None:

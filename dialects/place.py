@@ -62,7 +62,7 @@ from .attributes import WeightAttr, table_of
 from .interned import ints_attr
 from .tile import MATRIX_FORMAT, CrossbarType, StoredMatrixOp, verify_mvm, verify_tiles
 from .types import dtype_of, shape_of
-from .verify_once import SelfContained
+from .verify_once import SelfContained, sign_and_type, type_alone
 
 SITE_COLUMNS = ("layer", "row", "col", "array_row", "array_col")
 ROUTE_COLUMNS = ("layer", "row", "col", "hops", "vias")
@@ -162,6 +162,7 @@ class BufferOp(SelfContained):
     literal = opt_prop_def(DenseIntOrFPElementsAttr)
     port = opt_prop_def(StringAttr)
     result = result_def(BufferType)
+    READ_FACTS: ClassVar = {"offset": sign_and_type}
     assembly_format = (
         "$memory `at` $offset (`init` $init^)? (`literal` $literal^)? (`port` $port^)? attr-dict "
         "`:` type($result)"
@@ -286,7 +287,7 @@ class BufferCopy(SelfContained):
     source = operand_def(BufferType)
     target = operand_def(BufferType)
     node = opt_prop_def(StringAttr)
-    UNREAD_PROPERTIES: ClassVar = frozenset(("slot", "event", "node"))
+    READ_FACTS: ClassVar = dict.fromkeys(("slot", "event", "node"), type_alone)
 
     def verify_(self) -> None:
         if self.source.type != self.target.type:
@@ -324,7 +325,7 @@ class RegionSlot(SelfContained):
     outs = var_operand_def(BufferType)
     body = region_def("single_block")
     irdl_options = (AttrSizedOperandSegments(as_property=True),)
-    UNREAD_PROPERTIES: ClassVar = frozenset(("slot", "event", "node"))
+    READ_FACTS: ClassVar = dict.fromkeys(("slot", "event", "node"), type_alone)
 
     def verify_(self) -> None:
         block = self.body.block

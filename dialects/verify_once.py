@@ -6,8 +6,8 @@ verifies all of its operations after every pass, thousands of them alike, so the
 Attributes cannot change: the identity of one stands for its value for as long as it is kept alive.
 """
 
-from collections.abc import Iterable
-from typing import ClassVar, Generic, TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar, Generic, TypeVar
 
 from xdsl.ir import Block, ErasedSSAValue, Operation, Region, SSAValue
 from xdsl.irdl import IRDLOperation
@@ -32,9 +32,12 @@ class Premises:
         return self._key
 
     def add_operation(
-        self, op: Operation, operands: Iterable[SSAValue], unread: frozenset[str] = frozenset()
+        self,
+        op: Operation,
+        operands: Iterable[SSAValue],
+        facts: Mapping[str, Callable[[Any], object]] | None = None,
     ) -> None:
-        """All of ``op`` but its regions; of properties in ``unread`` only the kind of attribute."""
+        """All of ``op`` but its regions; of properties in ``facts`` no more than that says."""
         parts = self.parts
         parts.append(type(op))
         parts.extend([value.type for value in operands])
@@ -43,9 +46,9 @@ class Premises:
         parts.append(None)
         for name, value in op.properties.items():
             parts.append(name)
-            if name in unread:
+            if facts and name in facts:
                 parts.append(type(value))
-                parts.append(getattr(value, "type", None))
+                parts.append(facts[name](value))
             else:
                 parts.append(value)
 
@@ -108,10 +111,11 @@ def premises_of_region(region: Region) -> Premises | None:
 class SelfContained(IRDLOperation):
     """Base of operations whose verifier looks at nothing but the operation and its own body.
 
-    Of ``UNREAD_PROPERTIES`` it asks no more than which kind of attribute they are.
+    ``READ_FACTS`` says, by property, what the verifier reads of it besides its class, where that is
+    less than all: an object that is compared by identity.
     """
 
-    UNREAD_PROPERTIES: ClassVar[frozenset[str]] = frozenset()
+    READ_FACTS: ClassVar[Mapping[str, Callable[[Any], object]]] = {}
 
     def verify(self, verify_nested_ops: bool = True) -> None:
         """As xDSL does; what has been found right once is not looked at again."""
@@ -129,8 +133,18 @@ class SelfContained(IRDLOperation):
             return None
         premises = Premises()
         premises.parts.append(type(self.parent_op()))  # which some operations must be inside of
-        premises.add_operation(self, operands, self.UNREAD_PROPERTIES)
+        premises.add_operation(self, operands, self.READ_FACTS)
         return premises if premises.add_regions(self) else None
+
+
+def type_alone(attribute: Any) -> object:
+    """For a property whose verifier reads no more than an integer's type."""
+    return getattr(attribute, "type", None)
+
+
+def sign_and_type(attribute: Any) -> object:
+    """For an integer property that must not be negative."""
+    return attribute.type if attribute.value.data >= 0 else None
 
 
 def _is_erased(value: SSAValue) -> bool:

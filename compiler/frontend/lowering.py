@@ -88,12 +88,16 @@ def lowers(*ops: str) -> Callable[[Lowering], Lowering]:
     return register
 
 
-@cache
 def lowerings() -> dict[str, Lowering]:
     """All lowerings by operator name; loads the families on first use."""
+    _load_families()
+    return _LOWERINGS
+
+
+@cache
+def _load_families() -> None:
     for family in FAMILIES:
         importlib.import_module(f"{__package__}.ops.{family}")
-    return _LOWERINGS
 
 
 def constant_ints(b: GraphBuilder, value: SSAValue | None, what: str) -> list[int] | None:

@@ -27,7 +27,7 @@ from ..context import weights_of
 from ..cost import MachineCosts
 from ..lower_convolution import lower_conv
 from ..lower_normalizers import lower_norm, lower_softmax
-from ..rewriting import erase_dead, function_blocks, name_result, replace_op
+from ..rewriting import Replacements, erase_dead, function_blocks, name_result
 from ..tile_builder import TileBuilder
 
 _DEFAULTS = MachineCosts()
@@ -71,16 +71,19 @@ def _convert_block(b: TileBuilder, block: Block, costs: MachineCosts, min_array_
         graph.SoftmaxOp: lambda op: _lower_softmax(b, op),
         graph.NormOp: lambda op: _lower_norm(b, op),
     }
+    replacements = Replacements()
     for op in list(block.ops):
+        replacements.rename_operands(op)
         b.start(op)
         if isinstance(op, TensorOp) and op.name.startswith("graph."):
             b.place(new := _same_kind(op))
-            replace_op(op, list(new.results))
+            replacements.replace(op, new.results)
         elif type(op) in lower:
             value = lower[type(op)](op)
             if "value" in op.attributes:
                 name_result(value, op.attributes["value"])
-            replace_op(op, [value])
+            replacements.replace(op, [value])
+    replacements.erase_converted()
 
 
 def _same_kind(op: TensorOp) -> TensorOp:
