@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .errors import InputError
+from .files import replacing
 
 if TYPE_CHECKING:
     from .backends.program import Program
@@ -39,7 +40,7 @@ def write_arrays(path: str | PathLike[str], arrays: Mapping[str, np.ndarray]) ->
     Names are free, where ``numpy.savez`` refuses "file" and adds a suffix to the path; equal
     arrays give equal bytes, as no time of writing is stored.
     """
-    with zipfile.ZipFile(path, "w") as archive:
+    with replacing(path) as file, zipfile.ZipFile(file, "w") as archive:
         for name, array in arrays.items():
             member = zipfile.ZipInfo(f"{name}.npy")
             member.compress_type = zipfile.ZIP_DEFLATED

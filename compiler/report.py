@@ -14,6 +14,7 @@ from ..dialects.attributes import node_names, table_of
 from ..dialects.tensor_ops import TensorOp
 from ..dialects.types import shape_of
 from ..dialects.work import Work, host_key, host_macs, kernel_work, mvm_work
+from .frontend.host_node import host_operand_shapes
 from .rewriting import whole_ops
 
 
@@ -103,7 +104,7 @@ def op_work(op: Operation) -> Work:
     if op.KIND == "host":
         name = op.attributes.get("op")
         kind = name.data if isinstance(name, StringAttr) else ""
-        work += Work(macs=host_macs(kind, ins, outs))
+        work += Work(macs=host_macs(kind, host_operand_shapes(op.attrs["model"]), outs))
     return work
 
 

@@ -21,7 +21,7 @@ from ...dialects.types import onnx_type_of
 from ...errors import ModelError
 from ..weights import Constant, Deferred, unique_name
 from .check_model import MAX_NODES, first_line
-from .check_operands import check_operands
+from .check_operands import check_operands, check_range
 from .fold_constants import fold_node
 from .gather_host_nodes import gather_host_nodes
 from .model import TensorSpec
@@ -319,6 +319,9 @@ class Normalizer:
         if specs[0] is not None and all(name in self.specs for name in reads):
             shapes = [self.specs[name].shape if name else None for name in node.input]
             check_operands(node, shapes, specs[0].shape)
+        values = [self.constants.get(name) for name in node.input]
+        if node.op_type == "Range" and all(isinstance(v, np.ndarray) for v in values):
+            check_range(node, *(v.item() for v in values))
         return specs
 
     def _infer_as_model(
