@@ -551,8 +551,8 @@ MODELS: dict[str, Callable[[], ModelProto]] = {
     "tree_cycle": tree((0, 0)),
     "tree_child_out": tree((7, 9)),
     # sizes
-    "diamonds_300": lambda: diamonds(300),
-    "nested_ifs_14": lambda: nested_ifs(14),
+    "diamonds_100": lambda: diamonds(100),
+    "nested_ifs_10": lambda: nested_ifs(10),
     "input_rank_200": node("Relu", [1] * 200),
     "input_everything_zero": node("Relu", [0, 0, 0]),
     "product_of_nothing": node("MatMul", [4, 0], {"w": ones(0, 4)}),
