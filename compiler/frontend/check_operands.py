@@ -171,11 +171,12 @@ _CHECKS: dict[str, Callable[..., str | None]] = {
     "SpaceToDepth": _blocks(lambda x, size: x[2] % size == 0 and x[3] % size == 0),
 }
 
-_AUTO_PAD = {"auto_pad": ("NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID")}
-_REDUCTION = {"reduction": ("none", "add", "mul", "max", "min")}
-_DIRECTION = {"direction": ("forward", "reverse", "bidirectional")}
+_Words = Mapping[str, tuple[str, ...]]
+_AUTO_PAD: _Words = {"auto_pad": ("NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID")}
+_REDUCTION: _Words = {"reduction": ("none", "add", "mul", "max", "min")}
+_DIRECTION: _Words = {"direction": ("forward", "reverse", "bidirectional")}
 #: The words that a text attribute may be, by operator; shape inference lets any pass.
-_WORDS: dict[str, dict[str, tuple[str, ...]]] = {
+_WORDS: dict[str, _Words] = {
     **dict.fromkeys(("Conv", "ConvTranspose", "MaxPool", "AveragePool", "LpPool"), _AUTO_PAD),
     **dict.fromkeys(("ScatterElements", "ScatterND"), _REDUCTION),
     **dict.fromkeys(("RNN", "GRU", "LSTM"), _DIRECTION),

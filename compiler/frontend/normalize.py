@@ -319,9 +319,11 @@ class Normalizer:
         if specs[0] is not None and all(name in self.specs for name in reads):
             shapes = [self.specs[name].shape if name else None for name in node.input]
             check_operands(node, shapes, specs[0].shape)
-        values = [self.constants.get(name) for name in node.input]
-        if node.op_type == "Range" and all(isinstance(v, np.ndarray) for v in values):
-            check_range(node, *(v.item() for v in values))
+        if node.op_type == "Range":
+            known = [self.constants.get(name) for name in node.input]
+            values = [v.item() for v in known if isinstance(v, np.ndarray)]
+            if len(values) == len(known):
+                check_range(node, *values)
         return specs
 
     def _infer_as_model(

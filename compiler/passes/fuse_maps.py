@@ -48,7 +48,7 @@ class _Map:
 
     ``inside`` has the operands of ``own`` that are computed in its body, as a map or a constant;
     ``operands`` is what is read from outside then. The body is composed at the end, once; its size
-    follows from the count of its computing operations and the constants, which it shares.
+    is the number of its ``computing`` operations and of the ``literals``, which they share.
     """
 
     own: Body
@@ -59,11 +59,6 @@ class _Map:
     literals: frozenset[tuple[str, str]]
     ops: frozenset[Operation]
     nodes: tuple[str, ...]
-
-    @property
-    def size(self) -> int:
-        """Operations of the composed body."""
-        return self.computing + len(self.literals)
 
 
 def _fuse_block(block: Block, weights: WeightStore, max_ops: int, max_operands: int) -> None:
