@@ -1,6 +1,8 @@
 """Named arrays in ``.npz`` files: sample inputs, calibration data, outputs."""
 
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Mapping
 from os import PathLike
 from typing import TYPE_CHECKING
@@ -8,9 +10,37 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .errors import InputError
+from .files import replacing
 
 if TYPE_CHECKING:
     from .backends.program import Program
+
+
+# What numpy and zipfile raise for malformed files: headers are Python literals, data may be packed.
+_UNREADABLE = (
+    ValueError,
+    EOFError,
+    KeyError,
+    OverflowError,
+    RecursionError,
+    SyntaxError,
+    NotImplementedError,
+    RuntimeError,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+_BOMB_BYTES, _BOMB_RATIO = 1 << 28, 100
+
+
+def _refuse_bombs(archive: zipfile.ZipFile) -> None:
+    """Refuse what unpacks to much more than any data do: 256 MiB and 100 times its packed size."""
+    for member in archive.infolist():
+        size = member.file_size
+        if size > _BOMB_BYTES and size > _BOMB_RATIO * member.compress_size:
+            raise ValueError(
+                f"{member.filename!r} unpacks {member.compress_size:,} bytes to {size:,}"
+            )
 
 
 def read_arrays(path: str | PathLike[str]) -> dict[str, np.ndarray]:
@@ -25,9 +55,14 @@ def read_arrays(path: str | PathLike[str]) -> dict[str, np.ndarray]:
                     "it is an .npy file: one array without a name" if single else "it is none"
                 )
             file.seek(0)
+            with zipfile.ZipFile(file) as archive:
+                _refuse_bombs(archive)
+            file.seek(0)
             with np.load(file, allow_pickle=False) as found:
                 return {name: found[name] for name in found.files}
-    except (ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+    except MemoryError:
+        raise InputError("data must fit into memory", where=str(path)) from None
+    except _UNREADABLE as error:
         raise InputError(
             f"data must be an .npz file of plain arrays: {error}", where=str(path)
         ) from error
@@ -39,7 +74,7 @@ def write_arrays(path: str | PathLike[str], arrays: Mapping[str, np.ndarray]) ->
     Names are free, where ``numpy.savez`` refuses "file" and adds a suffix to the path; equal
     arrays give equal bytes, as no time of writing is stored.
     """
-    with zipfile.ZipFile(path, "w") as archive:
+    with replacing(path) as file, zipfile.ZipFile(file, "w") as archive:
         for name, array in arrays.items():
             member = zipfile.ZipInfo(f"{name}.npy")
             member.compress_type = zipfile.ZIP_DEFLATED

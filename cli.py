@@ -29,6 +29,7 @@ from .console import (
     progress_printer,
 )
 from .errors import ToleranceError
+from .files import is_special, replacing
 
 if TYPE_CHECKING:
     from .backends.program import Program
@@ -156,14 +157,16 @@ def compile_command(
         text, weights = emit_level(model, options, level, debuginfo=print_debuginfo)
         if output is not None:
             write_text(output, text)
-            if not no_weights:
+            if not no_weights and output != "-" and not is_special(output):
                 weights.save(Path(output).with_suffix(".safetensors"))
         if as_json:
             print_json({"level": level, "ir": text})
         elif output is None:
             click.echo(text, nl=False)
         return
-    path = output or str(Path(model).with_suffix(".semc"))
+    path = str(Path(model).with_suffix(".semc")) if output is None else output
+    if path == "-":
+        raise click.UsageError("a program is no text: -o takes a file, or /dev/stdout")
     check_output(path)
     compilation = compile_model(model, options)
     report = compilation.report() | {"program": path}
@@ -350,8 +353,11 @@ def opt_command(
 
 def write_text(path: str, text: str) -> None:
     """Write ``text`` to ``path``, which is replaced only when all of it is written."""
-    with click.open_file(path, "w", encoding="utf-8", atomic=True) as file:
-        file.write(text)
+    if path == "-":
+        click.echo(text, nl=False)
+        return
+    with replacing(path) as file:
+        file.write(text.encode())
 
 
 @cli.command("inspect")

@@ -11,12 +11,16 @@ from typing import Any
 import click
 
 from .errors import InputError, SemcError, one_line
+from .files import is_special
 
 #: Version of the objects that ``--json`` prints; it grows when a key changes its meaning.
 SCHEMA_VERSION = 1
 
 #: Characters after which a line is cut, so that what it lists is not all told.
 ONE_LINE = 2000
+
+#: The longest name of a file that common file systems take.
+NAME_BYTES = 255
 
 EXIT_REFUSED = 1
 EXIT_INTERNAL = 70
@@ -104,11 +108,19 @@ def check_output(path: str | None) -> None:
     """Refuse an output that cannot be written, before the work is done that would be lost."""
     if path is None or path == "-":
         return
-    folder = os.path.dirname(path) or "."
+    if is_special(path):
+        if not os.access(path, os.W_OK):
+            raise InputError("the output must be writable, it is not", where=path)
+        return
+    folder = os.path.dirname(os.path.realpath(path))
+    if not path:
+        raise InputError("the output must have a name, it is empty")
     if os.path.isdir(path):
         raise InputError("the output must be a file, it is a folder", where=path)
     if not os.path.isdir(folder):
         raise InputError(f"the output's folder must exist, {folder} does not", where=path)
+    if len(os.fsencode(os.path.basename(path))) > NAME_BYTES:
+        raise InputError(f"the output's name must have at most {NAME_BYTES} bytes", where=path)
     if not os.access(folder, os.W_OK):
         raise InputError(f"the output's folder must be writable, {folder} is not", where=path)
 

@@ -22,10 +22,12 @@ class CompilerContext(Context):
     """An xDSL context with the weight store of the model being compiled.
 
     ``calibration`` holds what calibration runs showed, by weight name of ``tile.program``.
+    ``unchanged`` is set by a pass that left the module as it was, which then needs no verification.
     """
 
     weights: WeightStore = field(default_factory=WeightStore)
     calibration: "Mapping[str, MatrixStatistics]" = field(default_factory=dict)
+    unchanged: bool = False
 
     def clone(self) -> "CompilerContext":
         """A context of its own dialects over the same weights."""
@@ -46,6 +48,12 @@ def new_context(
 def weights_of(ctx: Context) -> WeightStore:
     """The weight store that came with ``ctx``."""
     return ctx.weights if isinstance(ctx, CompilerContext) else WeightStore()
+
+
+def say_unchanged(ctx: Context) -> None:
+    """Say, at the end of a pass, that it left the module as it was."""
+    if isinstance(ctx, CompilerContext):
+        ctx.unchanged = True
 
 
 def calibration_of(ctx: Context) -> "Mapping[str, MatrixStatistics]":

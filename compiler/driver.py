@@ -6,6 +6,7 @@ Both machines share everything down to the tile level. The compiler runs no exec
 calibration takes the interpreter as a function from whoever calls.
 """
 
+import gc
 import hashlib
 import os
 import resource
@@ -96,7 +97,8 @@ def compile_model(
     Raises ModelError when the model is refused, TargetError for a bad target and CapacityError
     when it does not fit.
     """
-    return _Driver(options).compile(model)
+    with _collector_paused():
+        return _Driver(options).compile(model)
 
 
 def emit_level(
@@ -113,8 +115,24 @@ def emit_level(
     from .opt_main import print_module
 
     driver = _Driver(options)
-    module = driver.lower(model, level)
+    with _collector_paused():
+        module = driver.lower(model, level)
     return print_module(module, debuginfo=debuginfo), driver.context.weights
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Without Python's collector of cycles: IR is alive as it grows, and it would walk all of it.
+
+    What a pass replaces is freed at once when its references are dropped.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 class _Driver:
@@ -124,6 +142,7 @@ class _Driver:
         self.phase_s: dict[str, float] = {}
         self.levels: dict[str, ModuleOp] = {}
         self.facts: dict[str, Any] = {"target": self.target.name}
+        self.verified = False
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
@@ -220,7 +239,14 @@ class _Driver:
         return level == until
 
     def run(self, module: ModuleOp, passes: Sequence[ModulePass]) -> None:
-        run_passes(module, passes, ctx=self.context, verify=self.options.verify)
+        run_passes(
+            module,
+            passes,
+            ctx=self.context,
+            verify=self.options.verify,
+            verify_input=not self.verified,
+        )
+        self.verified = self.options.verify
 
     def calibrate(self, module: ModuleOp) -> None:
         """Collect what the matrices' inputs look like on the calibration samples."""

@@ -138,14 +138,18 @@ def run_passes(
     *,
     ctx: Context | None = None,
     verify: bool = True,
+    verify_input: bool = True,
     print_after: AfterPass | None = None,
     timings: dict[str, float] | None = None,
 ) -> None:
     """Run ``passes`` over ``module`` in place, verifying before, between and after them.
 
-    ``print_after`` is called after each pass; ``timings`` receives seconds per pass name (added up
-    when a pass runs twice, verification not counted). Raises IRError when the module does not
-    verify or a pass refuses it.
+    A pass that says it changed nothing (``say_unchanged``) is followed by no verification.
+
+    Without ``verify_input`` the first verification is left out: the module comes from a run that
+    ended with one. ``print_after`` is called after each pass; ``timings`` receives seconds per pass
+    name (added up when a pass runs twice, verification not counted). Raises IRError when the module
+    does not verify or a pass refuses it.
     """
     from .context import new_context
     from .verify import verify_module
@@ -153,7 +157,7 @@ def run_passes(
     if isinstance(passes, str):
         passes = parse_pipeline(passes)
     ctx = ctx if ctx is not None else new_context()
-    if verify:
+    if verify and verify_input:
         verify_module(module)
     for step in passes:
         start = time.perf_counter()
@@ -163,15 +167,18 @@ def run_passes(
             timings[step.name] = timings.get(step.name, 0.0) + elapsed_s
         if print_after is not None:
             print_after(step, module)
-        if verify:
+        if verify and not getattr(ctx, "unchanged", False):
             verify_module(module, after=step.name)
 
 
 def _apply(step: ModulePass, ctx: Context, module: ModuleOp) -> None:
     from xdsl.utils.exceptions import DiagnosticException
 
+    from .context import CompilerContext
     from .diagnostics import single_line, where_of
 
+    if isinstance(ctx, CompilerContext):
+        ctx.unchanged = False
     try:
         step.apply(ctx, module)
     except DiagnosticException as error:

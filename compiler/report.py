@@ -1,7 +1,7 @@
 """What a compilation tells about itself: sizes by level, arrays, what left the chip and why."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,16 +15,16 @@ from ..dialects.control import repetitions
 from ..dialects.tensor_ops import TensorOp
 from ..dialects.types import shape_of
 from ..dialects.work import Work, host_key, host_macs, kernel_work, mvm_work
+from .frontend.host_node import host_operand_shapes
 from .passes.check_placement import is_slot
+from .rewriting import whole_ops
 
 
 def level_report(
     level: str, module: ModuleOp, target: Target, known: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Facts that can be read at ``level``, to be merged into the compilation's report."""
-    facts: dict[str, Any] = {
-        "ir_ops": {**known.get("ir_ops", {}), level: sum(1 for _ in module.walk())}
-    }
+    facts: dict[str, Any] = {"ir_ops": {**known.get("ir_ops", {}), level: count_ops(module)}}
     if level == "tile":
         facts |= _tile_report(module, target)
         facts |= {"arrays": {"needed": 0, "used": 0, "available": 0}, "layers_used": 0}
@@ -35,12 +35,24 @@ def level_report(
     return facts
 
 
+def count_ops(module: ModuleOp) -> int:
+    """The number of operations in ``module``, itself and those of scalar bodies included."""
+    count, blocks = 1, list(module.body.blocks)
+    while blocks:
+        for op in blocks.pop().ops:
+            count += 1
+            for region in op.regions:
+                blocks += region.blocks
+    return count
+
+
 def _tile_report(module: ModuleOp, target: Target) -> dict[str, Any]:
-    tiles = sum(len(op.tile_table) for op in module.walk() if isinstance(op, tile.ProgramOp))
+    whole = list(whole_ops(module))
+    tiles = sum(len(op.tile_table) for op in whole if isinstance(op, tile.ProgramOp))
     chip, host = Work(), Work()
     ops: Counter[str] = Counter()
     host_ops = []
-    for op in module.walk():
+    for op in whole:
         if isinstance(op, tile.HostOp):
             host += repeated_work(op)
             host_ops.append(_host_entry(op))
@@ -48,7 +60,7 @@ def _tile_report(module: ModuleOp, target: Target) -> dict[str, Any]:
             chip += repeated_work(op)
             ops["chip"] += 1
     total = chip.operations + host.operations
-    products = [op for op in module.walk() if isinstance(op, tile.MvmOp)]
+    products = [op for op in whole if isinstance(op, tile.MvmOp)]
     in_arrays = products if isinstance(target, MemcapTarget) else []
     count = ops["chip"] + len(host_ops)
     return {
@@ -58,19 +70,17 @@ def _tile_report(module: ModuleOp, target: Target) -> dict[str, Any]:
             "elementwise": chip.elementwise + host.elementwise,
             "array_macs": sum(repeated_work(op).macs for op in in_arrays),
         },
-        "host_macs": _host_macs(module),
+        "host_macs": _host_macs(whole),
         "on_chip_ops_share": ops["chip"] / count if count else 1.0,
         "on_chip_work_share": chip.operations / total if total else 1.0,
         "host_ops": host_ops,
     }
 
 
-def _host_macs(module: ModuleOp) -> dict[str, int]:
+def _host_macs(whole: Sequence[Operation]) -> dict[str, int]:
     """Multiply-accumulates of host kernels, by their key; those without any are left out."""
     found = {
-        host_key(op.attrs["model"]): op_work(op).macs
-        for op in module.walk()
-        if isinstance(op, tile.HostOp)
+        host_key(op.attrs["model"]): op_work(op).macs for op in whole if isinstance(op, tile.HostOp)
     }
     return {key: macs for key, macs in found.items() if macs}
 
@@ -101,16 +111,17 @@ def op_work(op: Operation) -> Work:
     if op.KIND == "host":
         name = op.attributes.get("op")
         kind = name.data if isinstance(name, StringAttr) else ""
-        work += Work(macs=host_macs(kind, ins, outs))
+        work += Work(macs=host_macs(kind, host_operand_shapes(op.attrs["model"]), outs))
     return work
 
 
 def _place_report(module: ModuleOp, target: MemcapTarget) -> dict[str, Any]:
-    programs = [op for op in module.walk() if isinstance(op, place.ProgramOp)]
+    whole = list(whole_ops(module))
+    programs = [op for op in whole if isinstance(op, place.ProgramOp)]
     sites = [table_of(op.sites)[:, :3] for op in programs if op.sites is not None]
     used = np.unique(np.concatenate(sites), axis=0) if sites else np.empty((0, 3), np.int32)
     memory: dict[str, int] = {}
-    for op in module.walk():
+    for op in whole:
         if isinstance(op, place.BufferOp):
             assert isinstance(op.result.type, place.BufferType)
             end = op.offset.value.data + op.result.type.nbytes
@@ -119,5 +130,5 @@ def _place_report(module: ModuleOp, target: MemcapTarget) -> dict[str, Any]:
         "arrays": {"needed": len(used), "used": len(used), "available": target.arrays},
         "layers_used": len(np.unique(used[:, 0])),
         "memory_bytes": memory,
-        "slots": sum(is_slot(op) for op in module.walk()),
+        "slots": sum(is_slot(op) for op in whole),
     }

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 
 from xdsl.dialects.builtin import (
     ArrayAttr,
-    DenseArrayBase,
     FusedLoc,
     LocationAttr,
     NameLoc,
@@ -24,6 +23,7 @@ from xdsl.irdl import irdl_attr_definition
 from xdsl.parser import AttrParser
 from xdsl.printer import Printer
 
+from .interned import ints_attr
 from .types import dense_array as table_of
 from .types import dense_attr as table_attr
 
@@ -64,7 +64,7 @@ class WeightAttr(ParametrizedAttribute):
 
 def segment_sizes(*sizes: int) -> dict[str, Attribute]:
     """The property that splits an op's operands into groups of ``sizes``."""
-    return {"operandSegmentSizes": DenseArrayBase.from_list(i32, list(sizes))}
+    return {"operandSegmentSizes": ints_attr(sizes, i32)}
 
 
 def name_location(names: Sequence[str]) -> LocationAttr:

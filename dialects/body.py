@@ -6,7 +6,7 @@ no scalar op is built before the result is known.
 """
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 from xdsl.dialects import arith, math
@@ -20,9 +20,11 @@ from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 from xdsl.utils.exceptions import VerifyException
 
 from .elements import OF_NAME, Element
+from .interned import int_attr
 from .kernel import Body, MicroOp
 from .scalar import RemfOp
 from .types import dtype_named, dtype_of, element_name, element_type
+from .verify_once import FactMemo, premises_of_region
 
 CAST = "unrealized_conversion_cast"
 #: Predicates by their number in arith.
@@ -235,20 +237,21 @@ def _scalar_op(op: MicroOp, operands: Sequence[SSAValue]) -> Operation:
     cls = scalar_ops()[op.name]
     properties = dict(_default_properties(cls))
     if op.name == "constant":
-        properties["value"] = _constant_attr(op)
+        properties["value"] = _constant_attr(op.type, repr(op.imm))
     elif op.name in ("cmpf", "cmpi"):
         names = CMPF if op.name == "cmpf" else CMPI
-        properties["predicate"] = IntegerAttr(names.index(str(op.imm)), 64)
+        properties["predicate"] = int_attr(names.index(str(op.imm)))
     return cls.create(operands=operands, result_types=[scalar_type(op.type)], properties=properties)
 
 
-def _constant_attr(op: MicroOp) -> Attribute:
-    assert isinstance(op.imm, (int, float))
-    type_ = scalar_type(op.type)
+@lru_cache(4096)
+def _constant_attr(type_name: str, literal: str) -> Attribute:
+    """The constant that Python writes as ``literal``: equal floats may differ, -0.0 and 0.0 do."""
+    type_ = scalar_type(type_name)
     if isinstance(type_, IntegerType):
-        return IntegerAttr(int(op.imm), type_, truncate_bits=True)
+        return IntegerAttr(int(literal), type_, truncate_bits=True)
     with np.errstate(over="ignore"):  # beyond a narrow type's range is infinite, not an error
-        value = float(np.float64(op.imm).astype(dtype_named(op.type)))
+        value = float(np.float64(float(literal)).astype(dtype_named(type_name)))
     return FloatAttr(value, type_)  # type: ignore[call-overload]
 
 
@@ -257,6 +260,19 @@ def body_of(region: Region) -> Body:
 
     Raises VerifyException for anything but arith, math and casts in one block.
     """
+    premises = premises_of_region(region)
+    body = None if premises is None else _READ.get(premises)
+    if body is None:
+        body = _read_body(region)
+        if premises is not None:
+            _READ.put(premises, body)
+    return body
+
+
+_READ: FactMemo[Body] = FactMemo()
+
+
+def _read_body(region: Region) -> Body:
     block = region.block
     numbers: dict[SSAValue, int] = {arg: i for i, arg in enumerate(block.args)}
     ops: list[MicroOp] = []

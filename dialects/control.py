@@ -51,16 +51,20 @@ COUNTER = tensor_type((), np.dtype(np.int64))
 CONDITION = tensor_type((), np.dtype(np.bool_))
 
 
-class ControlOp(IRDLOperation):
+class BlockOp(IRDLOperation):
+    """Control flow of any level: an operation whose regions run or do not."""
+
+    @property
+    def blocks(self) -> list[Block]:
+        """The blocks that may run, one a region; an empty one where a region holds nothing."""
+        return [region.block if region.blocks else Block() for region in self.regions]
+
+
+class ControlOp(BlockOp):
     """What the control operations of a dialect share; ``TERMINATOR`` ends their regions."""
 
     TERMINATOR: ClassVar[type[Operation]]
     outs = var_result_def(TensorType)
-
-    @property
-    def blocks(self) -> list[Block]:
-        """The blocks that may run, one a region."""
-        return [region.block for region in self.regions]
 
     def _verify_yield(self, block: Block, wanted: Sequence[Attribute]) -> None:
         last = block.last_op
@@ -234,8 +238,8 @@ def control_ops(dialect: str, terminator: type[Operation]) -> tuple[type[IfOp], 
 
 
 def control_blocks(op: Operation) -> list[Block]:
-    """The blocks of a control operation of either dialect; none of any other."""
-    return op.blocks if isinstance(op, ControlOp) else []
+    """The blocks of a control operation of any level; none of any other."""
+    return op.blocks if isinstance(op, BlockOp) else []
 
 
 def nested_blocks(block: Block) -> Iterator[Block]:
@@ -301,6 +305,7 @@ __all__ = [
     "CONDITION",
     "COUNTER",
     "UNBOUNDED",
+    "BlockOp",
     "ControlOp",
     "IfOp",
     "LoopOp",

@@ -20,12 +20,13 @@ from xdsl.dialects.builtin import (
     i32,
 )
 from xdsl.ir import Attribute, OpResult, Region, SSAValue
-from xdsl.irdl import IRDLOperation
 from xdsl.parser import Parser, UnresolvedOperand
 from xdsl.printer import Printer
 
 from ..errors import IRError
+from .interned import ints_attr
 from .types import dense_array
+from .verify_once import SelfContained
 
 CAPTURES = "captures"
 CAPTURE_NAMES = "capture_names"
@@ -47,7 +48,7 @@ class Signature:
     defaults: Mapping[str, Any]
 
 
-class OnnxOp(IRDLOperation):
+class OnnxOp(SelfContained):
     """Base of all generated operator classes.
 
     ``inputs`` and ``outputs`` follow the schema's order with None for what is omitted, without
@@ -181,9 +182,9 @@ def create_op(
     result_sizes = _segments(result_types, cls.SIGNATURE.outputs, cls.name, "outputs")
     properties = dict(properties)
     if needs_segments(cls.SIGNATURE.inputs):
-        properties["operandSegmentSizes"] = DenseArrayBase.from_list(i32, operand_sizes)
+        properties["operandSegmentSizes"] = ints_attr(operand_sizes, i32)
     if needs_segments(cls.SIGNATURE.outputs):
-        properties["resultSegmentSizes"] = DenseArrayBase.from_list(i32, result_sizes)
+        properties["resultSegmentSizes"] = ints_attr(result_sizes, i32)
     return cls.create(
         operands=[*(v for v in inputs if v is not None), *captured],
         result_types=[t for t in result_types if t is not None],

@@ -20,6 +20,8 @@ trip count once, its condition before each iteration.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
+from typing import ClassVar
 
 import numpy as np
 from xdsl.dialects.builtin import (
@@ -33,7 +35,6 @@ from xdsl.dialects.builtin import (
 )
 from xdsl.ir import (
     Attribute,
-    Block,
     Dialect,
     Operation,
     ParametrizedAttribute,
@@ -62,9 +63,10 @@ from xdsl.traits import IsTerminator, NoTerminator, Pure
 from xdsl.utils.exceptions import VerifyException
 
 from .attributes import WeightAttr, segment_sizes, table_of
-from .control import CONDITION, COUNTER
+from .control import CONDITION, COUNTER, BlockOp
 from .tile import MATRIX_FORMAT, CrossbarType, StoredMatrixOp, verify_mvm, verify_tiles
 from .types import dtype_of, shape_of
+from .verify_once import SelfContained, sign_and_type, type_alone
 
 SITE_COLUMNS = ("layer", "row", "col", "array_row", "array_col")
 ROUTE_COLUMNS = ("layer", "row", "col", "hops", "vias")
@@ -80,7 +82,7 @@ class BufferType(ParametrizedAttribute, TypeAttribute):
     @staticmethod
     def of(tensor: Attribute) -> "BufferType":
         assert isinstance(tensor, TensorType)
-        return BufferType(tensor)
+        return _buffer_type(tensor)
 
     @property
     def nbytes(self) -> int:
@@ -95,6 +97,11 @@ class BufferType(ParametrizedAttribute, TypeAttribute):
     def print_parameters(self, printer: Printer) -> None:
         with printer.in_angle_brackets():
             printer.print_attribute(self.tensor)
+
+
+@lru_cache(1 << 16)
+def _buffer_type(tensor: TensorType) -> BufferType:
+    return BufferType(tensor)
 
 
 @irdl_op_definition
@@ -145,7 +152,7 @@ class MachineOp(IRDLOperation):
 
 
 @irdl_op_definition
-class BufferOp(IRDLOperation):
+class BufferOp(SelfContained):
     """Bytes ``offset .. offset + size`` of ``memory``; ``init`` fills them when loading.
 
     ``port`` marks the program's inputs and outputs: ``input:NAME`` or ``output:NAME``. ``value`` is
@@ -159,6 +166,7 @@ class BufferOp(IRDLOperation):
     literal = opt_prop_def(DenseIntOrFPElementsAttr)
     port = opt_prop_def(StringAttr)
     result = result_def(BufferType)
+    READ_FACTS: ClassVar = {"offset": sign_and_type}
     assembly_format = (
         "$memory `at` $offset (`init` $init^)? (`literal` $literal^)? (`port` $port^)? attr-dict "
         "`:` type($result)"
@@ -174,7 +182,7 @@ class BufferOp(IRDLOperation):
 
 
 @irdl_op_definition
-class AliasOp(IRDLOperation):
+class AliasOp(SelfContained):
     """A range of another buffer, seen as a tensor of its own: no bytes move."""
 
     name = "place.alias"
@@ -277,12 +285,13 @@ class MvmOp(IRDLOperation):
         verify_mvm(self.name, self.crossbar.type, x, y)
 
 
-class BufferCopy(IRDLOperation):
+class BufferCopy(SelfContained):
     """A copy of a tensor from one buffer into another."""
 
     source = operand_def(BufferType)
     target = operand_def(BufferType)
     node = opt_prop_def(StringAttr)
+    READ_FACTS: ClassVar = dict.fromkeys(("slot", "event", "node"), type_alone)
 
     def verify_(self) -> None:
         if self.source.type != self.target.type:
@@ -313,13 +322,14 @@ class YieldOp(IRDLOperation):
     assembly_format = "$values attr-dict `:` type($values)"
 
 
-class RegionSlot(IRDLOperation):
+class RegionSlot(SelfContained):
     """A slot whose region computes tensors: it reads all inputs, then writes all outputs."""
 
     ins = var_operand_def(BufferType)
     outs = var_operand_def(BufferType)
     body = region_def("single_block")
     irdl_options = (AttrSizedOperandSegments(as_property=True),)
+    READ_FACTS: ClassVar = dict.fromkeys(("slot", "event", "node"), type_alone)
 
     def verify_(self) -> None:
         block = self.body.block
@@ -413,15 +423,10 @@ class StageOp(RegionSlot):
         )
 
 
-class ControlSlot(IRDLOperation):
+class ControlSlot(BlockOp):
     """Control flow: its regions hold slots, which work on buffers from outside."""
 
     node = opt_prop_def(StringAttr)
-
-    @property
-    def blocks(self) -> list[Block]:
-        """The blocks that may run, one a region; an empty one where a region has no slot."""
-        return [region.block if region.blocks else Block() for region in self.regions]
 
     @property
     def ins(self) -> list[SSAValue]:

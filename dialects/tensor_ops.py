@@ -46,12 +46,14 @@ from xdsl.traits import IsTerminator, Pure
 from xdsl.utils.exceptions import VerifyException
 
 from .body import body_of, region_of, result_type_name, type_name
+from .interned import int_attr, ints_attr, text_attr
 from .kernel import CHOICES, DEFAULTS, FIELDS, Body, FieldType, Kernel, with_defaults
 from .shapes import ARITY, RULES
 from .types import dtype_named, dtype_of, element_type, shape_of, tensor_type
+from .verify_once import SelfContained
 
 
-class TensorOp(IRDLOperation):
+class TensorOp(SelfContained):
     """A kernel on SSA tensors. Concrete classes come from :func:`tensor_op`."""
 
     KIND: ClassVar[str]
@@ -303,15 +305,15 @@ def encode_field(value: Any, type_: FieldType) -> Attribute:
     """A plain field value as an attribute."""
     match type_:
         case "int":
-            return IntegerAttr(int(value), 64)
+            return int_attr(value)
         case "bool":
-            return IntegerAttr(int(value), i1)
+            return int_attr(value, i1)
         case "ints":
-            return DenseArrayBase.from_list(i64, [int(v) for v in value])
+            return ints_attr(value)
         case "float":
             return FloatAttr(float(value), f64)
         case "str":
-            return StringAttr(value)
+            return text_attr(value)
         case _:
             return DenseIntOrFPElementsAttr(TensorType(i8, [len(value)]), BytesAttr(value))
 

@@ -45,7 +45,10 @@ def target_from_toml(text: str, where: str = "target") -> Target:
     """The target that a TOML text describes; ``where`` names it in faults."""
     try:
         data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except RecursionError:
+        fault = "tables and lists must not be nested this deep"
+        raise TargetError(f"a target must be valid TOML: {fault}", where=where) from None
+    except ValueError as error:  # TOMLDecodeError, and numbers longer than Python reads
         raise TargetError(f"a target must be valid TOML: {error}", where=where) from None
     return target_from_dict(data, where)
 

@@ -13,23 +13,36 @@ EFFECTS = (
 """The physical effects of ``noisy`` mode, by the names that ``noise.off`` takes."""
 
 
+#: Tables have a row or a column for each of these; 65,536 is beyond any chip thought of.
+Side = Annotated[int, Field(ge=1, le=1 << 16)]
+#: Array sites of the largest stack that is planned for: 200 times the phone-class chip's.
+MOST_SITES = 1 << 25
+
+
 class Stack(Section):
     """Array sites: ``layers`` x ``grid_rows`` x ``grid_cols``."""
 
-    layers: Count
-    grid_rows: Count
-    grid_cols: Count
-    max_active_layers: Count
+    layers: Side
+    grid_rows: Side
+    grid_cols: Side
+    max_active_layers: Side
     layer_pitch_um: Positive
     via_capacitance_ff: NonNegative
     """Capacitance that each further layer's via adds to a column on its way to the base die."""
+
+    @model_validator(mode="after")
+    def _plannable(self) -> "Stack":
+        sites = self.layers * self.grid_rows * self.grid_cols
+        if sites > MOST_SITES:
+            raise ValueError(f"a stack must have at most {MOST_SITES:,} array sites, not {sites:,}")
+        return self
 
 
 class Array(Section):
     """One crossbar: geometry, cell and lines."""
 
-    rows: Count
-    cols: Count
+    rows: Side
+    cols: Side
     cell_pitch_nm: Positive
     cell_fill: Annotated[float, Field(gt=0, le=1)]
     """Share of the cell's area that is capacitor electrode."""

@@ -15,7 +15,8 @@ from ...errors import TargetError
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=1)]
+#: Counts stay exact as doubles and fit the 64-bit integers of IR and programs.
+Count = Annotated[int, Field(ge=1, le=1 << 53)]
 Bits = Annotated[int, Field(ge=1, le=24)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
 

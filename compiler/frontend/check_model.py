@@ -1,5 +1,6 @@
 """Check that a model is well formed before anything works on it, and open its own functions."""
 
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -64,6 +65,7 @@ def check_model(proto: "ModelProto") -> "ModelProto":
         _default_domain(proto)
     _check_single_assignment(proto)
     _check_domains(proto)
+    _check_equations(proto)
     return proto
 
 
@@ -162,3 +164,23 @@ def _check_domains(proto: "ModelProto") -> None:
             where=next(iter(unknown.values())) or None,
             help="include the operator as a local function of the model",
         )
+
+
+# Terms of letters with at most one ellipsis each.
+_EQUATION = re.compile(
+    r"{term}(,{term})*(->{term})?".format(term=r"[A-Za-z]*(\.\.\.)?[A-Za-z]*"), re.ASCII
+)
+
+
+def _check_equations(proto: "ModelProto") -> None:
+    """Refuse an equation of Einsum that is none: onnx's shape inference would never end."""
+    for node in _walk(proto.graph.node):
+        if node.op_type == "Einsum" and node.domain == "":
+            for attribute in node.attribute:
+                equation = attribute.s.decode("utf-8", "replace")
+                if not _EQUATION.fullmatch(equation.replace(" ", "")):
+                    raise ModelError(
+                        "an equation must read TERM,TERM->TERM with terms of letters and at most "
+                        f"one ... each, not {equation[:100]!r}",
+                        where=node.name or node.op_type,
+                    )

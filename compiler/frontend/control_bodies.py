@@ -129,17 +129,46 @@ def keeps_condition(body: Body) -> bool:
     return isinstance(constant, np.ndarray) and constant.size == 1 and bool(constant.reshape(()))
 
 
+def check_scan(node: "NodeProto", specs: Mapping[str, TensorSpec]) -> None:
+    """Raise ModelError unless the axes and directions of a Scan fit its operands and results."""
+    attributes = _plain_attributes(node)
+    scanned = attributes["num_scan_inputs"]
+    states = len(node.input) - scanned
+    if scanned < 1 or states < 0:
+        raise ModelError(
+            f"a Scan must scan 1 to {len(node.input)} inputs, not {scanned}", where=node.name
+        )
+    stacked = len(node.output) - states
+    for name, count in (("scan_input", scanned), ("scan_output", stacked)):
+        for what in ("axes", "directions"):
+            given = attributes.get(f"{name}_{what}")
+            if given is not None and len(given) != count:
+                raise ModelError(
+                    f"{name}_{what} must have {count} values, not {len(given)}", where=node.name
+                )
+        ways = attributes.get(f"{name}_directions") or []
+        if not set(ways) <= {0, 1}:
+            raise ModelError(f"{name}_directions must be 0 or 1, not {list(ways)}", where=node.name)
+    axes = attributes.get("scan_input_axes") or [0] * scanned
+    for x, axis in zip(node.input[states:], axes, strict=True):
+        rank = len(specs[x].shape)
+        if not -rank <= axis < rank:
+            raise ModelError(f"a scanned axis must be one of {rank}, not {axis}", where=node.name)
+
+
+def _plain_attributes(node: "NodeProto") -> dict[str, Any]:
+    from onnx import helper
+
+    return {a.name: helper.get_attribute_value(a) for a in node.attribute if not a.HasField("g")}
+
+
 def _scan_body(
     node: "NodeProto",
     graph: "GraphProto",
     specs: Mapping[str, TensorSpec],
     normalize: Normalize,
 ) -> ControlBodies | None:
-    from onnx import helper
-
-    attributes = {
-        a.name: helper.get_attribute_value(a) for a in node.attribute if not a.HasField("g")
-    }
+    attributes = _plain_attributes(node)
     scanned = attributes["num_scan_inputs"]
     states = [specs[name] for name in node.input[: len(node.input) - scanned]]
     sequences = [specs[name] for name in node.input[len(states) :]]
@@ -159,7 +188,11 @@ def _scan_body(
     stacked = _types(body)[len(states) :]
     out_axes = attributes.get("scan_output_axes") or [0] * len(stacked)
     outputs = list(states)
+    if len(out_axes) != len(stacked):
+        return None
     for spec, axis in zip(stacked, out_axes, strict=True):
+        if not -len(spec.shape) - 1 <= axis <= len(spec.shape):
+            raise ModelError(f"a stacked axis must be one of {len(spec.shape) + 1}, not {axis}")
         at = axis % (len(spec.shape) + 1)
         outputs.append(TensorSpec((*spec.shape[:at], length, *spec.shape[at:]), spec.dtype))
     return ControlBodies((body,), tuple(outputs))

@@ -17,10 +17,10 @@ from xdsl.dialects.builtin import (
     IntegerAttr,
     StringAttr,
     f32,
-    i64,
 )
 from xdsl.ir import Attribute
 
+from ...dialects.interned import int_attr, ints_attr
 from ...dialects.types import dense_array, dense_attr
 from ...errors import ModelError
 from ..weights import constant_values
@@ -98,11 +98,6 @@ def tensor_proto(array: np.ndarray, name: str = "") -> "TensorProto":
 
 
 @lru_cache(maxsize=4096)
-def _int(value: int) -> IntegerAttr:
-    return IntegerAttr(value, i64)
-
-
-@lru_cache(maxsize=4096)
 def _string(value: bytes) -> StringAttr:
     # Bytes outside UTF-8 survive as surrogate escapes, which print as backslash escapes.
     return StringAttr(value.decode("utf-8", "backslashreplace"))
@@ -112,20 +107,15 @@ def _encode(value: str) -> bytes:
     return value.encode()
 
 
-@lru_cache(maxsize=4096)
-def _ints(values: tuple[int, ...]) -> DenseArrayBase:
-    return DenseArrayBase.from_list(i64, values)
-
-
 def _tensor(attribute: "AttributeProto", where: str) -> Attribute:
     return dense_attr(constant_values(read_tensor(attribute.t, ExternalFiles(None)), where))
 
 
 _TO_IR: dict[int, Callable[[Any, str], Attribute]] = {
-    INT: lambda a, _: _int(a.i),
+    INT: lambda a, _: int_attr(a.i),
     FLOAT: lambda a, _: FloatAttr(a.f, f32),
     STRING: lambda a, _: _string(a.s),
-    INTS: lambda a, _: _ints(tuple(a.ints)),
+    INTS: lambda a, _: ints_attr(tuple(a.ints)),
     FLOATS: lambda a, _: DenseArrayBase.from_list(f32, list(a.floats)),
     STRINGS: lambda a, _: ArrayAttr([_string(s) for s in a.strings]),
     TENSOR: _tensor,

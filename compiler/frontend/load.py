@@ -21,7 +21,7 @@ from .normalize import Keep, Normalizer
 from .read_model import read_model
 from .remove_dead_nodes import remove_dead_nodes
 from .small_constants import small_constants
-from .static_types import check_outputs, declared_specs
+from .static_types import check_outputs, check_size, declared_specs
 from .unify_shapes import implied_specs
 from .upgrade_opset import upgrade_opset
 
@@ -99,4 +99,5 @@ def _input_specs(graph: "GraphProto", initialised: set[str]) -> dict[str, Tensor
             tensor = value.type.tensor_type
             shape = tuple(dim.dim_value for dim in tensor.shape.dim)
             specs[value.name] = TensorSpec(shape, dtype_of_onnx(tensor.elem_type, value.name))
+            check_size(specs[value.name], value.name)
     return specs

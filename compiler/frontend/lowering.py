@@ -8,6 +8,7 @@ yet; the node then runs on the host and every report gives the reason.
 import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -98,9 +99,14 @@ def lowers(*ops: str) -> Callable[[Lowering], Lowering]:
 
 def lowerings() -> dict[str, Lowering]:
     """All lowerings by operator name; loads the families on first use."""
+    _load_families()
+    return _LOWERINGS
+
+
+@cache
+def _load_families() -> None:
     for family in FAMILIES:
         importlib.import_module(f"{__package__}.ops.{family}")
-    return _LOWERINGS
 
 
 def constant_ints(b: GraphBuilder, value: SSAValue | None, what: str) -> list[int] | None:

@@ -24,8 +24,8 @@ from ...errors import ModelError
 from ..weights import Constant, Deferred, unique_name
 from .body_writer import write_body, written_body
 from .check_model import MAX_NODES, first_line
-from .check_operands import check_operands
-from .control_bodies import CONTROL_OPERATORS, captured_specs, control_bodies
+from .check_operands import check_operands, check_range
+from .control_bodies import CONTROL_OPERATORS, captured_specs, check_scan, control_bodies
 from .convert_attributes import tensor_proto
 from .fold_constants import fold_node
 from .gather_host_nodes import gather_host_nodes
@@ -318,6 +318,8 @@ class Normalizer:
         """Normalise the bodies of If, Loop or Scan; nothing where the node must stay as it is."""
         if node.op_type not in CONTROL_OPERATORS or node.domain != "":
             return []
+        if node.op_type == "Scan":
+            check_scan(node, self.specs)
         try:
             found = control_bodies(
                 node, self.specs, self.constants, self.declared, self._normalize_body
@@ -398,6 +400,11 @@ class Normalizer:
         if specs[0] is not None and all(name in self.specs for name in reads):
             shapes = [self.specs[name].shape if name else None for name in node.input]
             check_operands(node, shapes, specs[0].shape)
+        if node.op_type == "Range":
+            known = [self.constants.get(name) for name in node.input]
+            values = [v.item() for v in known if isinstance(v, np.ndarray)]
+            if len(values) == len(known):
+                check_range(node, *values)
         return specs
 
     def _infer_as_model(

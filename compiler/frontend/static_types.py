@@ -19,6 +19,9 @@ _SAME_SHAPE = frozenset(
 )
 
 
+MAX_RANK = 64  # numpy's
+
+
 def spec_of(kind: "TypeProto", declared: TensorSpec | None = None) -> TensorSpec | None:
     """The static type that ``kind`` states, with the shape of ``declared`` where it has none."""
     if not kind.HasField("tensor_type"):
@@ -90,7 +93,11 @@ def no_type(node: "NodeProto", name: str) -> ModelError:
 
 
 def check_size(spec: TensorSpec, where: str) -> None:
-    """Refuse a value larger than any tensor of a sane model."""
+    """Refuse a value larger than any tensor of a sane model, or of more dims than numpy has."""
+    if len(spec.shape) > MAX_RANK:
+        raise ModelError(
+            f"a tensor must have at most {MAX_RANK} dims, not {len(spec.shape)}", where=where
+        )
     nbytes = math.prod(spec.shape) * spec.dtype.itemsize
     if nbytes > MAX_TENSOR_BYTES:
         raise ModelError(

@@ -14,8 +14,10 @@ from xdsl.passes import ModulePass
 
 from ...dialects import place
 from ...dialects.attributes import table_of
+from ...dialects.control import control_blocks
 from ...dialects.functions import defined_functions
 from ...errors import IRError
+from ..context import say_unchanged
 from ..placement.check import (
     Access,
     PlacedBuffer,
@@ -25,6 +27,7 @@ from ..placement.check import (
     check_matrices,
 )
 from ..placement.machine import SiteGrid
+from ..rewriting import whole_ops
 
 
 @dataclass(frozen=True)
@@ -40,11 +43,12 @@ class CheckPlacement(ModulePass):
                 f"the placement breaks {len(faults)} rule(s): {faults[0]}",
                 faults=[IRError(fault) for fault in faults],
             )
+        say_unchanged(ctx)
 
 
 def placement_faults(module: ModuleOp) -> list[str]:
     """Every broken rule of a module at the ``place`` level, in words."""
-    machines = [op for op in module.walk() if isinstance(op, place.MachineOp)]
+    machines = [op for op in module.ops if isinstance(op, place.MachineOp)]
     if len(machines) != 1:
         return [f"a placed module needs one place.machine, got {len(machines)}"]
     machine = machines[0]
@@ -63,7 +67,7 @@ def _grid(machine: place.MachineOp) -> SiteGrid:
 
 def _matrices(module: ModuleOp) -> list[PlacedMatrix]:
     routes: dict[SSAValue, np.ndarray] = {
-        op.crossbar: table_of(op.table) for op in module.walk() if isinstance(op, place.RouteOp)
+        op.crossbar: table_of(op.table) for op in whole_ops(module) if isinstance(op, place.RouteOp)
     }
     return [
         PlacedMatrix(
@@ -72,7 +76,7 @@ def _matrices(module: ModuleOp) -> list[PlacedMatrix]:
             table_of(op.sites),
             routes.get(op.result, np.empty((0, len(place.ROUTE_COLUMNS)), np.int32)),
         )
-        for op in module.walk()
+        for op in whole_ops(module)
         if isinstance(op, place.ProgramOp) and op.sites is not None
     ]
 
@@ -81,7 +85,7 @@ def _unit_faults(module: ModuleOp, machine: place.MachineOp) -> list[str]:
     units = machine.unit_memory
     return [
         f"slot {op.slot.value.data} runs on unit {op.unit.data!r}, which the machine lacks"
-        for op in module.walk()
+        for op in whole_ops(module)
         if isinstance(op, place.StageOp) and op.unit.data not in units
     ]
 
@@ -89,7 +93,7 @@ def _unit_faults(module: ModuleOp, machine: place.MachineOp) -> list[str]:
 def _buffer_faults(module: ModuleOp, machine: place.MachineOp) -> list[str]:
     buffers: list[PlacedBuffer] = []
     index: dict[Operation, int] = {}
-    for op in module.walk():
+    for op in whole_ops(module):
         if isinstance(op, place.BufferOp):
             assert isinstance(op.result.type, place.BufferType)
             start = op.offset.value.data
@@ -99,34 +103,31 @@ def _buffer_faults(module: ModuleOp, machine: place.MachineOp) -> list[str]:
             index[op] = len(buffers)
             end = start + op.result.type.nbytes
             buffers.append(PlacedBuffer(name, op.memory.data, start, end, filled))
-    numbers = [op.slot.value.data for op in module.walk() if is_slot(op)]  # type: ignore[attr-defined]
+    blocks = [function.body.block for function in defined_functions(module)]
+    numbers = [op.slot.value.data for b in blocks for op in _slots(b)]  # type: ignore[attr-defined]
     faults = []
     if numbers != sorted(set(numbers)):
         faults.append("slots must be in order and used once")
-    slots = [
-        _slot_use(op, index, buffers)
-        for function in defined_functions(module)
-        for op in _as_run(function.body.block)
-    ]
+    slots = [_slot_use(op, index, buffers) for b in blocks for op in _slots(b, iterations=2)]
     return faults + check_buffers(buffers, slots, machine.memory_bytes)
 
 
-def _as_run(block: Block) -> Iterator[Operation]:
-    """Slots in an order in which they may run: loops twice, and either branch of a conditional.
+def _slots(block: Block, iterations: int = 1) -> Iterator[Operation]:
+    """Slots in an order in which they may run, loops as often as is said, and both branches.
 
     What a branch leaves behind must be right whichever ran, and so it is when both did.
     """
     for op in block.ops:
         if not is_slot(op):
             continue
-        yield op
         if isinstance(op, place.LoopOp):
-            yield from _as_run(op.blocks[0])
-            yield op  # its counter is written and its condition read again
-            yield from _as_run(op.blocks[0])
-        elif isinstance(op, place.IfOp):
-            for inner in op.blocks:
-                yield from _as_run(inner)
+            for _ in range(iterations):
+                yield op  # its counter is written and its condition read each time
+                yield from _slots(op.blocks[0], iterations)
+            continue
+        yield op
+        for inner in control_blocks(op):
+            yield from _slots(inner, iterations)
 
 
 def _value_name(op: Operation) -> str:

@@ -31,7 +31,7 @@ from ..context import weights_of
 from ..cost import MachineCosts
 from ..lower_convolution import lower_conv
 from ..lower_normalizers import lower_norm, lower_softmax
-from ..rewriting import erase_dead, name_result, replace_op
+from ..rewriting import Replacements, erase_dead, name_result
 from ..tile_builder import ProgrammedMatrices, TileBuilder
 
 _DEFAULTS = MachineCosts()
@@ -79,19 +79,22 @@ def _convert_block(b: TileBuilder, block: Block, costs: MachineCosts, min_array_
         graph.SoftmaxOp: lambda op: _lower_softmax(b, op),
         graph.NormOp: lambda op: _lower_norm(b, op),
     }
+    replacements = Replacements()
     for op in list(block.ops):
+        replacements.rename_operands(op)
         b.start(op)
         if isinstance(op, TensorOp) and op.name.startswith("graph."):
             b.place(new := _same_op(op, tile.OPS[op.KIND]))
-            replace_op(op, list(new.results))
+            replacements.replace(op, new.results)
         elif isinstance(op, (graph.IfOp, graph.LoopOp)):
             b.place(control := _same_op(op, _CONTROL[type(op)]))
-            replace_op(op, list(control.results))
+            replacements.replace(op, control.results)
         elif type(op) in lower:
             value = lower[type(op)](op)
             if "value" in op.attributes:
                 name_result(value, op.attributes["value"])
-            replace_op(op, [value])
+            replacements.replace(op, [value])
+    replacements.erase_converted()
 
 
 _CONTROL: dict[type[Operation], type[Operation]] = {

@@ -27,7 +27,7 @@ from ..diagnostics import single_line, where_of
 from ..frontend.graph_builder import GraphBuilder
 from ..frontend.host_node import host_node_model, host_node_operands, subgraph_operators
 from ..frontend.lowering import NotLowered, OnnxNode, lowerings
-from ..rewriting import VALUE_NAMES, erase_dead, function_blocks, name_result, replace_op
+from ..rewriting import VALUE_NAMES, Replacements, erase_dead, function_blocks, name_result
 
 
 @dataclass(frozen=True)
@@ -39,25 +39,27 @@ class ConvertOnnxToGraph(ModulePass):
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         for block in function_blocks(op):
             builder = GraphBuilder(weights_of(ctx), InsertPoint.at_start(block), UNKNOWN_LOC)
+            replacements = Replacements()
             for inner in list(block.ops):
+                replacements.rename_operands(inner)
                 if isinstance(inner, OnnxOp):
                     builder.point = InsertPoint.before(inner)
                     builder.location = inner.location
-                    _convert(builder, inner)
+                    replacements.replace(inner, _convert(builder, inner))
+            replacements.erase_converted()
             erase_dead(block)
 
 
-def _convert(b: GraphBuilder, op: OnnxOp) -> None:
+def _convert(b: GraphBuilder, op: OnnxOp) -> Sequence[SSAValue | None]:
     try:
         values = _lower(b, op)
     except NotLowered as refusal:
-        replace_op(op, list(_host(b, op, str(refusal))))
-        return
+        return _host(b, op, str(refusal))
     for result, value in zip(op.results, values, strict=True):
         name = _value_name(op, result)
         if value is not None and name is not None:
             name_result(value, name)
-    replace_op(op, values)
+    return values
 
 
 def _lower(b: GraphBuilder, op: OnnxOp) -> list[SSAValue | None]:

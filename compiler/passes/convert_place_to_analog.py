@@ -18,13 +18,10 @@ from itertools import pairwise
 import numpy as np
 from xdsl.context import Context
 from xdsl.dialects.builtin import (
-    DenseArrayBase,
     DenseIntOrFPElementsAttr,
-    IntegerAttr,
     ModuleOp,
     StringAttr,
     UnitAttr,
-    i64,
 )
 from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 from xdsl.passes import ModulePass
@@ -33,6 +30,7 @@ from xdsl.rewriter import InsertPoint, Rewriter
 from ...dialects import analog, place
 from ...dialects.attributes import segment_sizes, table_attr, table_of
 from ...dialects.functions import defined_functions
+from ...dialects.interned import int_attr, ints_attr
 from ...errors import IRError
 from ..placement.hazards import HazardTracker, Range
 from ..placement.issue import EventOrder, StackGuard
@@ -115,7 +113,7 @@ def _program(
     sites = table_of(op.sites)
     order = np.argsort(sites[:, 0], kind="stable")
     properties = {k: v for k, v in op.properties.items() if k != "device"}
-    properties["matrix"] = IntegerAttr(number, 64)
+    properties["matrix"] = int_attr(number)
     tables = {"tiles": op.tiles, "sites": op.sites, "routes": route}
     if op.adc_range is not None:
         tables["adc_range"] = op.adc_range
@@ -196,9 +194,9 @@ class _Issuer:
         barrier = {event for event in self._barrier if event < self.order.events}
         needed = self.order.waits(stream, waits | barrier)
         if needed:
-            events = DenseArrayBase.from_list(i64, needed)
+            events = ints_attr(needed)
             self._append(stream, analog.SyncOp.create(properties={"events": events}), origin)
-        event = {"event": IntegerAttr(self.order.issue(stream), 64)}
+        event = {"event": int_attr(self.order.issue(stream))}
         new = cls.create(operands=operands, properties={**properties, **event}, regions=regions)
         self._append(stream, new, origin)
 
@@ -210,7 +208,7 @@ class _Issuer:
         matrix = self.matrices[op.crossbar]
         first: int | None = None
         for layer, begin, end, stacks in matrix.layers:
-            tiles = {"tiles": DenseArrayBase.from_list(i64, [begin, end])}
+            tiles = {"tiles": ints_attr((begin, end))}
             handle = matrix.handle
             driven = self.order.events
             waits = self.hazards.read([_range(op.x)], driven) | self.guard.enter(stacks, layer)

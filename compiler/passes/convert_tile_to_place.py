@@ -34,6 +34,7 @@ from ...dialects.attributes import (
 )
 from ...dialects.control import ControlOp
 from ...dialects.functions import defined_functions
+from ...dialects.interned import int_attr, text_attr
 from ...errors import IRError
 from ..placement.bufferize import HOST, Buffer, Machine, Planner, Slot
 from ..placement.machine import grid_of
@@ -233,7 +234,7 @@ class _Writer:
         if buffer.source is not None:
             op: Operation = place.AliasOp.create(
                 operands=[self.values[buffer.source]],
-                properties={"offset": IntegerAttr(buffer.offset, 64)},
+                properties={"offset": int_attr(buffer.offset)},
                 result_types=[type_],
             )
         else:
@@ -246,7 +247,7 @@ class _Writer:
     def slot(self, slot: Slot) -> None:
         reads = [self.values[b] for b in slot.reads]
         writes = [self.values[b] for b in slot.writes]
-        properties: dict[str, Attribute] = {"slot": IntegerAttr(self.slots, 64)}
+        properties: dict[str, Attribute] = {"slot": int_attr(self.slots)}
         self.slots += 1
         origin = slot.op if slot.op is not None else _producer(slot.reads[0].value)
         if origin is not None and (names := node_names(origin)):
@@ -261,7 +262,7 @@ class _Writer:
                 op = place.MvmOp.create(
                     operands=[handle, *reads, *writes],
                     properties=properties
-                    | ({"unit": StringAttr(slot.unit)} if slot.unit != "crossbar" else {}),
+                    | ({"unit": text_attr(slot.unit)} if slot.unit != "crossbar" else {}),
                 )
             case tile.IfOp() | tile.LoopOp():
                 op = self._control(slot, reads, writes, properties)
@@ -299,17 +300,20 @@ class _Writer:
         slot: Slot, reads: list[SSAValue], writes: list[SSAValue], properties: dict[str, Attribute]
     ) -> Operation:
         assert slot.op is not None
-        work = slot.op.clone()
-        work.attributes.pop("unit", None)
-        work.attributes.pop("value", None)
         block = Block(arg_types=[b.value.type for b in slot.reads])
-        work.operands = list(block.args)
+        work = type(slot.op).create(
+            operands=block.args,
+            result_types=slot.op.result_types,
+            properties=slot.op.properties,
+            attributes={k: v for k, v in slot.op.attributes.items() if k not in ("unit", "value")},
+            regions=[slot.op.detach_region(region) for region in list(slot.op.regions)],
+        )
         block.add_op(work)
         block.add_op(place.YieldOp.create(operands=list(work.results)))
         return place.StageOp.create(
             operands=[*reads, *writes],
             properties={
-                "unit": StringAttr(slot.unit),
+                "unit": text_attr(slot.unit),
                 **properties,
                 **segment_sizes(len(reads), len(writes)),
             },
@@ -319,8 +323,8 @@ class _Writer:
 
 def _buffer_properties(buffer: Buffer) -> dict[str, Attribute]:
     properties: dict[str, Attribute] = {
-        "memory": StringAttr(buffer.memory),
-        "offset": IntegerAttr(buffer.offset, 64),
+        "memory": text_attr(buffer.memory),
+        "offset": int_attr(buffer.offset),
     }
     if buffer.constant is not None:
         value = buffer.constant.value

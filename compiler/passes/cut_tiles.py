@@ -15,7 +15,8 @@ from ...dialects import tile
 from ...dialects.attributes import table_attr
 from ...dialects.tile_table import TILE_COLUMNS
 from ...errors import IRError
-from ..rewriting import function_blocks
+from ..context import say_unchanged
+from ..rewriting import whole_ops
 
 
 @dataclass(frozen=True)
@@ -32,12 +33,13 @@ class CutTiles(ModulePass):
             raise IRError(
                 f"an array must have rows and columns, not {self.rows} x {self.weight_cols}"
             )
-        for block in function_blocks(op):
-            for inner in block.ops:
-                if isinstance(inner, tile.ProgramOp):
-                    assert isinstance(inner.result.type, tile.CrossbarType)
-                    shape = inner.result.type.shape
-                    inner.tiles = table_attr(tile_grid(shape, self.rows, self.weight_cols))
+        programs = [inner for inner in whole_ops(op) if isinstance(inner, tile.ProgramOp)]
+        for program in programs:
+            assert isinstance(program.result.type, tile.CrossbarType)
+            shape = program.result.type.shape
+            program.tiles = table_attr(tile_grid(shape, self.rows, self.weight_cols))
+        if not programs:
+            say_unchanged(ctx)
 
 
 def tile_grid(shape: tuple[int, int, int], rows: int, cols: int) -> np.ndarray:

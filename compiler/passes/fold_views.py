@@ -12,6 +12,7 @@ from xdsl.passes import ModulePass
 
 from ...dialects.tensor_ops import TensorOp
 from ...dialects.types import shape_of
+from ..context import say_unchanged
 from ..rewriting import erase_dead, function_blocks, name_result, replace_op
 from ..strided import Strided, compose
 
@@ -23,12 +24,17 @@ class FoldViews(ModulePass):
     name = "fold-views"
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
+        changed = False
         for block in function_blocks(op):
-            _fold_block(block)
-            erase_dead(block)
+            changed |= _fold_block(block)
+            changed |= erase_dead(block)
+        if not changed:
+            say_unchanged(ctx)
 
 
-def _fold_block(block: Block) -> None:
+def _fold_block(block: Block) -> bool:
+    """Whether any view of ``block`` was folded."""
+    changed = False
     views: dict[SSAValue, tuple[SSAValue, Strided]] = {}
     for op in list(block.ops):
         if not isinstance(op, TensorOp) or op.KIND != "view":
@@ -43,10 +49,13 @@ def _fold_block(block: Block) -> None:
             if "value" in op.attributes:
                 name_result(source, op.attributes["value"])
             replace_op(op, [source])
+            changed = True
             continue
         if source is not op.operands[0]:
             op = _moved(op, source, view)
+            changed = True
         views[op.results[0]] = (source, view)
+    return changed
 
 
 def _moved(op: TensorOp, source: SSAValue, view: Strided) -> TensorOp:

@@ -6,7 +6,7 @@ tile level.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import TypeGuard
 
@@ -44,10 +44,19 @@ class FuseMaps(ModulePass):
 
 @dataclass(frozen=True, slots=True)
 class _Map:
-    """A map as data: what it reads, what it computes, the ops and ONNX nodes it stands for."""
+    """A map as data: what it reads and computes, the ops and ONNX nodes it stands for.
 
+    ``inside`` has the operands of ``own`` that are computed in its body, as a map or a constant;
+    ``operands`` is what is read from outside then. The body is composed at the end, once; its size
+    is the number of its ``computing`` operations and of the ``literals``, which they share.
+    """
+
+    own: Body
+    reads: tuple[SSAValue, ...]
+    inside: "Mapping[SSAValue, _Map | np.ndarray]"
     operands: tuple[SSAValue, ...]
-    body: Body
+    computing: int
+    literals: frozenset[tuple[str, str]]
     ops: frozenset[Operation]
     nodes: tuple[str, ...]
 
@@ -58,8 +67,7 @@ def _fuse_block(block: Block, weights: WeightStore, max_ops: int, max_operands: 
     for op in block.ops:
         if not isinstance(op, TensorOp) or op.KIND != "map":
             continue
-        body = op.kernel.attrs["body"]
-        own = _Map(tuple(op.operands), body, frozenset((op,)), tuple(node_names(op)))
+        own = _single(op)
         producers = _producers(op, own, maps, max_ops, max_operands)
         constants = dict(_scalar_constants(own, weights))
         absorbed.update(producers)
@@ -69,6 +77,16 @@ def _fuse_block(block: Block, weights: WeightStore, max_ops: int, max_operands: 
         if result not in absorbed and isinstance(result, OpResult):
             operands = tuple(rebuilt.get(value, value) for value in fused.operands)
             rebuilt[result] = _rebuild(result, operands, fused)
+
+
+def _single(op: TensorOp) -> _Map:
+    body = op.kernel.attrs["body"]
+    literals = frozenset((repr(o.imm), o.type) for o in body.ops if o.name == "constant")
+    reads = tuple(op.operands)
+    # An empty body counts as one operation, so that a bound on size bounds the depth as well.
+    computing = max(1, sum(o.name != "constant" for o in body.ops))
+    nodes = tuple(node_names(op))
+    return _Map(body, reads, {}, reads, computing, literals, frozenset((op,)), nodes)
 
 
 def _producers(
@@ -81,7 +99,7 @@ def _producers(
     taken: dict[SSAValue, _Map] = {}
     inside = set(own.ops)
     operands = dict.fromkeys(own.operands)
-    size = len(own.body.ops)
+    computing, literals = own.computing, own.literals
     searching = True
     while searching:
         searching = False
@@ -91,10 +109,13 @@ def _producers(
                 continue
             if any(use.operation not in inside for use in value.uses):
                 continue
+            size = computing + found.computing + len(literals | found.literals)
+            if size > max_ops:
+                continue
             after = {v: None for v in operands if v is not value} | dict.fromkeys(found.operands)
-            new_size = size + len(found.body.ops)
-            if new_size <= max_ops and len(after) <= max(max_operands, len(operands)):
-                taken[value], operands, size = found, after, new_size
+            if len(after) <= max(max_operands, len(operands)):
+                taken[value], operands = found, after
+                computing, literals = computing + found.computing, literals | found.literals
                 inside |= found.ops
                 searching = True
     return taken
@@ -132,26 +153,17 @@ def _merge(
     """``own`` with ``producers`` and ``constants`` inside its body; ``own`` where none are."""
     if not producers and not constants and len(set(own.operands)) == len(own.operands):
         return own
+    parts = (own, *producers.values())
     read = dict.fromkeys(_read_by(own, producers))
-    operands = tuple(value for value in read if value not in constants)
-    b = BodyBuilder(*[element_name(dtype_of(value)) for value in operands])
-    registers = {value: i for i, value in enumerate(operands)}
-
-    def register(value: SSAValue) -> int:
-        if value not in registers:
-            if value in constants:
-                registers[value] = _constant(b, constants[value])
-            else:
-                registers[value] = inline(producers[value])
-        return registers[value]
-
-    def inline(part: _Map) -> int:
-        return b.inline(part.body, [register(value) for value in part.operands])
-
-    body = b.finish(inline(own))
-    ops = own.ops.union(*(part.ops for part in producers.values()))
-    nodes = tuple(name for part in reversed(tuple(producers.values())) for name in part.nodes)
-    return _Map(operands, body, ops, nodes + own.nodes)
+    return replace(
+        own,
+        inside={**producers, **constants},
+        operands=tuple(value for value in read if value not in constants),
+        computing=sum(part.computing for part in parts),
+        literals=frozenset(map(_literal, constants.values())).union(*(p.literals for p in parts)),
+        ops=frozenset().union(*(part.ops for part in parts)),
+        nodes=tuple(name for part in reversed(parts) for name in part.nodes),
+    )
 
 
 def _read_by(part: _Map, producers: Mapping[SSAValue, _Map]) -> Iterator[SSAValue]:
@@ -161,6 +173,28 @@ def _read_by(part: _Map, producers: Mapping[SSAValue, _Map]) -> Iterator[SSAValu
             yield from _read_by(producers[value], producers)
         else:
             yield value
+
+
+def _compose(fused: _Map) -> Body:
+    """The body of ``fused`` over its operands."""
+    b = BodyBuilder(*[element_name(dtype_of(value)) for value in fused.operands])
+    registers = {value: i for i, value in enumerate(fused.operands)}
+    known: dict[SSAValue, _Map | np.ndarray] = {}
+
+    def inline(part: _Map) -> int:
+        known.update(part.inside)
+        for value in part.reads:
+            if value not in registers:
+                found = known[value]
+                made = inline(found) if isinstance(found, _Map) else _constant(b, found)
+                registers[value] = made
+        return b.inline(part.own, [registers[value] for value in part.reads])
+
+    return b.finish(inline(fused))
+
+
+def _literal(array: np.ndarray) -> tuple[str, str]:
+    return repr(array.reshape(()).item()), element_name(array.dtype).removeprefix("u")
 
 
 def _constant(b: BodyBuilder, array: np.ndarray) -> int:
@@ -179,7 +213,7 @@ def _rebuild(result: OpResult, operands: tuple[SSAValue, ...], fused: _Map) -> S
     if tuple(op.operands) == operands:
         return result
     location = name_location(fused.nodes) if fused.nodes else op.location
-    new = type(op).make(operands, shape_of(result), body=fused.body, location=location)
+    new = type(op).make(operands, shape_of(result), body=_compose(fused), location=location)
     new.attributes.update(op.attributes)
     op.parent.insert_op_before(new, op)
     replace_op(op, list(new.results))

@@ -14,9 +14,11 @@ from xdsl.passes import ModulePass
 from ...dialects import tile
 from ...dialects.attributes import table_attr
 from ...errors import CapacityError, TargetError
+from ..context import say_unchanged
 from ..placement.assign import assign_sites
 from ..placement.machine import SiteGrid, grid_of
 from ..placement.pack import Packing, pack_tiles
+from ..rewriting import whole_ops
 
 
 @dataclass(frozen=True)
@@ -32,8 +34,9 @@ class PlaceTiles(ModulePass):
         target = load_target(self.target)
         if not isinstance(target, MemcapTarget):
             raise TargetError(f"place-tiles needs a memcap target, {target.name} is a mesh")
-        programs = [p for p in op.walk() if isinstance(p, tile.ProgramOp)]
+        programs = [p for p in whole_ops(op) if isinstance(p, tile.ProgramOp)]
         if not programs:
+            say_unchanged(ctx)
             return
         grid = grid_of(target)
         tables = [p.tile_table for p in programs]

@@ -15,15 +15,16 @@ from xdsl.passes import ModulePass
 from xdsl.utils.exceptions import VerifyException
 
 from ...backends.targets import MemcapTarget, load_target, target_from_dict, target_to_dict
-from ...dialects import tile
+from ...dialects import graph, tile
 from ...dialects.attributes import WeightAttr, table_attr
+from ...dialects.types import tensor_type
 from ...errors import IRError, ModelError
-from ..context import calibration_of, weights_of
+from ..context import calibration_of, say_unchanged, weights_of
 from ..diagnostics import single_line, where_of
 from ..quantize.adc_range import default_adc_range, observed_adc_range
 from ..quantize.calibration import MatrixStatistics
 from ..quantize.weight_codes import quantize_columns
-from ..rewriting import function_blocks
+from ..rewriting import replace_op, whole_ops
 from ..weights import WeightStore
 
 
@@ -47,10 +48,16 @@ class QuantizeMatrices(ModulePass):
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         weights, statistics = weights_of(ctx), calibration_of(ctx)
         target = self.machine()
-        for block in function_blocks(op):
-            for inner in block.ops:
-                if isinstance(inner, tile.ProgramOp) and _has_values(inner, weights):
-                    _quantize(inner, weights, target, statistics, self.dynamic_inputs)
+        programs = [inner for inner in whole_ops(op) if isinstance(inner, tile.ProgramOp)]
+        for program in programs:
+            if not _has_values(program, weights):
+                continue
+            if not _fits_cells(weights[program.weight.data]):
+                _compute_digitally(program, weights)
+            else:
+                _quantize(program, weights, target, statistics, self.dynamic_inputs)
+        if not programs:
+            say_unchanged(ctx)
 
     def machine(self) -> MemcapTarget:
         """The target with the overriding options. Raises IRError for a target without arrays."""
@@ -92,6 +99,30 @@ def override_bits(
 def _has_values(op: tile.ProgramOp, weights: WeightStore) -> bool:
     key = op.weight.data
     return op.codes is None and key in weights and not weights.is_absent(key)
+
+
+def _fits_cells(array: np.ndarray) -> bool:
+    """Whether every weight is a number; least and greatest tell, for NaN is both."""
+    return bool(np.isfinite(array.min()) and np.isfinite(array.max()))
+
+
+def _compute_digitally(op: tile.ProgramOp, weights: WeightStore) -> None:
+    """Let the vector engine compute the products of a matrix that holds NaN or infinity."""
+    array = weights[op.weight.data]
+    array = array if len(array) > 1 else array[0]
+    key = weights.add(f"{op.weight.data}.digital", array)
+    constant = graph.ConstantOp(WeightAttr.of(key), tensor_type(array.shape, array.dtype))
+    constant.location = op.location
+    assert op.parent is not None
+    op.parent.insert_op_before(constant, op)
+    for use in list(op.result.uses):
+        product = use.operation
+        assert isinstance(product, tile.MvmOp)
+        new = tile.ContractOp.make([product.x, constant.result], location=product.location)
+        new.attributes.update(product.attributes)
+        op.parent.insert_op_before(new, product)
+        replace_op(product, list(new.results))
+    op.parent.erase_op(op)
 
 
 def _quantize(

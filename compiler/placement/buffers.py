@@ -20,21 +20,26 @@ def allocate(
     sizes = -(-np.maximum(np.asarray(sizes, np.int64), 1) // ALIGNMENT_BYTES) * ALIGNMENT_BYTES
     offsets = np.full(len(sizes), -1, np.int64)
     order = np.lexsort((np.arange(len(sizes)), first, -sizes))
-    placed = np.empty(0, np.int64)
+    # What is placed so far, side by side: looked through once for every buffer.
+    starts, ends, begins, stops = np.empty((4, len(sizes)), np.int64)
+    placed = 0
     for index in order.tolist():
-        near = placed[(first[placed] <= last[index]) & (last[placed] >= first[index])]
-        offset = _best_gap(offsets[near], sizes[near], int(sizes[index]), capacity_bytes)
+        alive = (begins[:placed] <= last[index]) & (stops[:placed] >= first[index])
+        near = np.flatnonzero(alive)
+        offset = _best_gap(starts[near], ends[near], int(sizes[index]), capacity_bytes)
         if offset >= 0:
             offsets[index] = offset
-            placed = np.append(placed, index)
+            starts[placed], ends[placed] = offset, offset + sizes[index]
+            begins[placed], stops[placed] = first[index], last[index]
+            placed += 1
     return offsets
 
 
-def _best_gap(offsets: np.ndarray, sizes: np.ndarray, size: int, capacity: int) -> int:
-    """Start of the smallest gap of at least ``size`` between the given buffers, or -1."""
-    order = np.argsort(offsets, kind="stable")
-    starts = np.append(offsets[order], capacity)
-    ends = np.concatenate([[0], np.maximum.accumulate((offsets + sizes)[order])])
+def _best_gap(starts: np.ndarray, ends: np.ndarray, size: int, capacity: int) -> int:
+    """Start of the smallest gap of at least ``size`` between the given byte ranges, or -1."""
+    order = np.argsort(starts, kind="stable")
+    starts = np.append(starts[order], capacity)
+    ends = np.concatenate([[0], np.maximum.accumulate(ends[order])])
     gaps = starts - ends
     fits = np.flatnonzero(gaps >= size)
     if not len(fits):

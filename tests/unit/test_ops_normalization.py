@@ -122,7 +122,7 @@ def test_mean_variance_of_a_constant_is_zero() -> None:
     np.testing.assert_array_equal(y, np.zeros((1, 2, 3, 3), np.float32))
 
 
-@pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 7])
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 7, 13, 41])
 def test_lrn(size: int) -> None:
     # as many samples as channels: the reference evaluator, asked for even sizes, counts them so
     attrs = {"size": size, "alpha": 0.5, "beta": 0.6, "bias": 1.5}

@@ -179,4 +179,3 @@ def test_what_stays_on_the_host() -> None:
     inputs = {"X": np.ones((1, 1, 4, 4), np.int8), "roi": None, "scales": scales(1, 1, 2, 2)}
     with pytest.raises(NotLowered, match="integers"):
         check_op("Resize", inputs, {"mode": "linear"})
-

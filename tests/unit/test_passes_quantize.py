@@ -25,15 +25,15 @@ from semc.compiler.pipeline import run_passes
 from semc.compiler.quantize.calibration import ROWS, Calibration, MatrixStatistics
 from semc.compiler.quantize.weight_codes import quantize_columns
 from semc.dialects import tile
-from semc.dialects.attributes import table_of
+from semc.dialects.attributes import node_names, table_of
 from semc.dialects.tile import verify_tiles
-from semc.errors import IRError, ModelError, TargetError
+from semc.errors import IRError, TargetError
 from semc.runtime.interpret.interpret import interpret_function
 
 PROGRAM = """
 func.func @main(%x: tensor<PxKxf32>) -> tensor<PxNxf32> {
   %0 = tile.program <"w"> : !tile.crossbar<1xKxN> loc("fc")
-  %1 = tile.mvm %0, %x : (!tile.crossbar<1xKxN>, tensor<PxKxf32>) -> tensor<PxNxf32>
+  %1 = tile.mvm %0, %x : (!tile.crossbar<1xKxN>, tensor<PxKxf32>) -> tensor<PxNxf32> loc("fc")
   func.return %1 : tensor<PxNxf32>
 }
 """
@@ -217,13 +217,23 @@ def test_calibration_is_repeatable_and_apart_by_matrix() -> None:
     np.testing.assert_array_equal(collect()["w"].rows, collect()["w"].rows)
 
 
-def test_uncut_and_infinite_matrices_are_refused() -> None:
+def test_a_matrix_that_no_cell_can_hold_is_computed_digitally() -> None:
+    w = np.array([[np.nan, 1.0], [np.inf, -np.inf], [2.0, 3.0]], np.float32)
+    module, ctx, main, _ = matrix_module(w, positions=2)
+    run_passes(module, "cut-tiles,quantize-matrices{target=memcap-demo}", ctx=ctx)
+    assert not [op for op in main.walk() if isinstance(op, (tile.ProgramOp, tile.MvmOp))]
+    (product,) = [op for op in main.walk() if isinstance(op, tile.ContractOp)]
+    assert node_names(product) == ["fc"]
+    x = np.arange(6, dtype=np.float32).reshape(2, 3)
+    (found,) = interpret_function(main, [x], ctx.weights)
+    with np.errstate(invalid="ignore"):
+        np.testing.assert_array_equal(found, x @ w)
+
+
+def test_an_uncut_matrix_is_refused() -> None:
     module, ctx, _, _ = matrix_module(np.ones((5, 2), np.float32))
     with pytest.raises(IRError, match=r"fc: .*run cut-tiles"):
         run_passes(module, "quantize-matrices{target=memcap-demo}", ctx=ctx)
-    module, ctx, _, _ = matrix_module(np.full((5, 2), np.nan, np.float32))
-    with pytest.raises(ModelError, match="fc: weights must be finite"):
-        run_passes(module, "cut-tiles,quantize-matrices{target=memcap-demo}", ctx=ctx)
 
 
 def test_overridden_bits(demo: MemcapTarget) -> None:

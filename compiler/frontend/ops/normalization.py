@@ -237,26 +237,28 @@ def lower_lrn(b: GraphBuilder, node: OnnxNode) -> SSAValue:
     batch, channels, *space = shape_of(x)
     plane = (batch, 1, channels, prod(space))
     square = b.reshape(b.binary("mul", wide, wide), plane)
-    # channels are the window's first dim; positions outside count as zeros, so mean = sum / size
+    # Channels are the window's first dim; positions outside count as zeros, so mean = sum / size.
+    # A window that reaches beyond all channels is cut there, and alpha scaled for it.
+    low, high = min((size - 1) // 2, channels), min(size // 2, channels)
+    kernel = low + high + 1
     mean = b.window(
         [square],
         plane,
         kind="mean",
-        kernel=(size, 1),
+        kernel=(kernel, 1),
         strides=(1, 1),
         dilations=(1, 1),
-        low=((size - 1) // 2, 0),
-        high=(size // 2, 0),
+        low=(low, 0),
+        high=(high, 0),
         count_include_pad=True,
     )
     mean = b.reshape(mean, shape_of(x))
     body = b.body(wide, mean)
     name = body.types[0]
-    alpha, beta, bias = (
-        body.const(float(node.attrs[key]), name) for key in ("alpha", "beta", "bias")
-    )
-    base = body.add(bias, body.mul(alpha, 1))
-    result = body.binary("divf", 0, body.binary("powf", base, beta))
+    alpha, beta, bias = (float(node.attrs[key]) for key in ("alpha", "beta", "bias"))
+    alpha *= kernel / size
+    base = body.add(body.const(bias, name), body.mul(body.const(alpha, name), 1))
+    result = body.binary("divf", 0, body.binary("powf", base, body.const(beta, name)))
     return b.cast(b.map([wide, mean], body.finish(result)), dtype_of(x))
 
 

@@ -11,6 +11,7 @@ from xdsl.ir import SSAValue
 
 from ....dialects.body import is_float
 from ....dialects.types import dtype_of, element_name, shape_of
+from ....errors import ModelError
 from ..computed_operands import element
 from ..derive_constants import cast
 from ..graph_builder import GraphBuilder
@@ -141,6 +142,17 @@ def _column(b: GraphBuilder, r: AxisResize) -> Operand:
     return b.reshape(r.positions, (r.out, 1))
 
 
+def _regions(b: GraphBuilder, node: OnnxNode, count: int) -> list[Operand]:
+    """The starts and ends of the regions to be cropped. Raises ModelError where there are none."""
+    given = node.input(1)
+    if given is None or shape_of(given) != (count,):
+        came = "none" if given is None else f"{list(shape_of(given))}"
+        raise ModelError(
+            f"tf_crop_and_resize needs a roi of {count} numbers, it has {came}", where=node.name
+        )
+    return _elements(b, given, count)
+
+
 def _resizes(b: GraphBuilder, node: OnnxNode) -> list[AxisResize]:
     """The resized axes of more than one element (which is all that an axis of one can repeat).
 
@@ -154,7 +166,7 @@ def _resizes(b: GraphBuilder, node: OnnxNode) -> list[AxisResize]:
     axes = [normalise_axis(int(a), rank) for a in given] if given else list(range(rank))
     how = str(node.attrs["coordinate_transformation_mode"])
     crops = how == "tf_crop_and_resize"
-    regions = _elements(b, node.required(1), 2 * len(axes)) if crops else []
+    regions = _regions(b, node, 2 * len(axes)) if crops else []
     found = {}
     for place, (axis, scale) in enumerate(zip(axes, _scales(b, node, axes), strict=True)):
         if x[axis] == 1:
@@ -194,4 +206,3 @@ def _elements(b: GraphBuilder, values: SSAValue, count: int) -> list[Operand]:
     if isinstance(array, np.ndarray):
         return [np.array(F32(v)) for v in array]
     return [b.cast(element(b, values, i), np.dtype(F32)) for i in range(count)]
-
