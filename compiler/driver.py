@@ -173,7 +173,7 @@ class _Driver:
     def manifest_options(self) -> dict[str, Any]:
         """The options that decide the program's bytes."""
         return {
-            "dims": dict(sorted(self.options.dims.items())),
+            "dims": dict(sorted({**self.facts["assumed_dims"], **self.options.dims}.items())),
             "calibrated": self.options.calibrate is not None,
             "weights": self.options.weights,
         }
@@ -199,6 +199,7 @@ class _Driver:
         name = Path(model).stem if isinstance(model, (str, os.PathLike)) else loaded.name
         self.facts["model"] = name
         self.facts["parameters"] = loaded.parameters
+        self.facts["assumed_dims"] = loaded.assumed_dims
         self.model_facts = {
             "name": name,
             "parameters": loaded.parameters,

@@ -1,12 +1,13 @@
 """Symbolic dimensions: give each one of the graph's inputs a number.
 
 A dimension is bound by its name, ``batch=1``, or by its place, ``INPUT.AXIS=1``. A name like
-``past + 1`` (exporters write such) follows from the names in it.
+``past + 1`` (exporters write such) follows from the names in it. Where nothing but the batch is
+left open, the leading dimension of inputs, it is taken as 1.
 """
 
 import ast
 import operator
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from ...errors import ModelError
@@ -23,22 +24,24 @@ _OPERATORS = {
 }
 
 
-def bind_shapes(proto: "ModelProto", dims: Mapping[str, int]) -> None:
+def bind_shapes(proto: "ModelProto", dims: Mapping[str, int]) -> dict[str, int]:
     """Replace the symbolic dims of inputs, outputs and inner values by numbers (in place).
 
-    Raises one ModelError that lists every input dimension without a number, and one for a name in
-    ``dims`` that no input has.
+    Returns the batch dimensions that were taken as 1, by name or place. Raises one ModelError that
+    lists every other input dimension without a number, and one for a name in ``dims`` that no input
+    has.
     """
     initialised = {tensor.name for tensor in proto.graph.initializer}
     names = _dim_names(proto)
     used: set[str] = set()
     missing: list[ModelError] = []
+    batch = _open_batch(proto, dims, initialised)
     for name, size in dims.items():
         if not isinstance(size, int) or size < 0:
             raise ModelError(f"dimension {name!r} must be a number of at least 0, not {size!r}")
     for value in proto.graph.input:
         if value.name not in initialised:
-            missing += _bind_input(value, dims, used)
+            missing += _bind_input(value, {**batch, **dims}, used)
     if missing:
         raise ModelError(
             "every dimension of an input must have a number; without one: "
@@ -53,7 +56,33 @@ def bind_shapes(proto: "ModelProto", dims: Mapping[str, int]) -> None:
             help="the inputs have " + (", ".join(names) or "no symbolic dimension"),
         )
     for value in (*proto.graph.output, *proto.graph.value_info):
-        substitute_dims(value.type, dims)
+        substitute_dims(value.type, {**batch, **dims})
+    return batch
+
+
+def _open_batch(
+    proto: "ModelProto", dims: Mapping[str, int], initialised: Collection[str]
+) -> dict[str, int]:
+    """The leading dimensions that ``dims`` leaves open, each 1; none where another one is open."""
+    leading: dict[str, int] = {}
+    others: set[str] = set()
+    for value in proto.graph.input:
+        for axis, dim in enumerate(value.type.tensor_type.shape.dim):
+            place = f"{value.name}.{axis}"
+            given = dim.HasField("dim_value") or value.name in initialised or place in dims
+            if given or (dim.dim_param and evaluate_dim(dim.dim_param, dims) is not None):
+                continue
+            name = dim.dim_param or place
+            if axis == 0:
+                leading[name] = 1
+            else:
+                others.add(name)
+    plain = {name: size for name, size in leading.items() if name.isidentifier()}
+    known = {**plain, **dims}
+    if any(evaluate_dim(name, known) is None for name in others):
+        return {}
+    # An expression of other names follows from them.
+    return {n: s for n, s in leading.items() if n in plain or evaluate_dim(n, known) is None}
 
 
 def _bind_input(

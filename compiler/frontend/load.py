@@ -38,10 +38,10 @@ def load_model(
 ) -> LoadedModel:
     """The model with static shapes and only nodes that compute something at run time.
 
-    ``dims`` binds symbolic dimensions. ``keep(domain, op_type)`` tells which of the operators that
-    ONNX defines by others shall stay whole (all, without it). External data are mapped, not read;
-    with ``shapes_only`` their files may be missing. Raises ModelError for anything malformed or
-    not static.
+    ``dims`` binds symbolic dimensions; an open batch is 1. ``keep(domain, op_type)`` tells which of
+    the operators that ONNX defines by others shall stay whole (all, without it). External data are
+    mapped, not read; with ``shapes_only`` their files may be missing. Raises ModelError for anything
+    malformed or not static.
     """
     proto = read_model(model)
     path = Path(os.fspath(model)) if isinstance(model, (str, os.PathLike)) else None
@@ -49,10 +49,12 @@ def load_model(
     constants = detach_weights(proto, files, may_be_absent=shapes_only)
     proto = check_model(proto)
     constants |= detach_weights(proto, files, may_be_absent=shapes_only)
-    bind_shapes(proto, dims or {})
+    assumed = bind_shapes(proto, dims or {})
     proto = upgrade_opset(proto)
     name = printable_name(proto.graph.name or (path.stem if path else ""), "model")
-    return _normalize(proto, constants, name, keep or (lambda domain, op_type: True))
+    loaded = _normalize(proto, constants, name, keep or (lambda domain, op_type: True))
+    loaded.assumed_dims = assumed
+    return loaded
 
 
 def _normalize(

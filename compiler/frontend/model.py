@@ -42,7 +42,8 @@ class LoadedModel:
     ``nodes`` are in topological order and use no function that was to be opened; ``specs`` has
     every value they define or use. ``constants`` has the initialisers and folded values in use.
     ``outputs`` maps each output name to the value it shows (an input or a constant, too);
-    ``bodies`` has the normalised subgraphs of control nodes, by the node's name.
+    ``bodies`` has the normalised subgraphs of control nodes, by the node's name, ``assumed_dims``
+    the batch dimensions that nobody bound.
     """
 
     name: str
@@ -53,6 +54,7 @@ class LoadedModel:
     specs: dict[str, TensorSpec]
     constants: dict[str, Constant]
     bodies: dict[str, tuple[Body, ...]] = field(default_factory=dict)
+    assumed_dims: dict[str, int] = field(default_factory=dict)
     weights: WeightStore = field(default_factory=WeightStore)
 
     @property

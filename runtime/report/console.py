@@ -60,6 +60,8 @@ def print_compilation(report: Mapping[str, Any]) -> None:
                 f"lower bound {quantity(schedule['bound_s'], 's')}",
             )
         )
+    for name, size in report.get("assumed_dims", {}).items():
+        rows.append(("batch", f"dimension {name!r} is taken as {size} (--dim NAME=N binds it)"))
     ops, work = report["on_chip_ops_share"], report["on_chip_work_share"]
     rows.append(("on the machine", f"{share(ops)} of operators, {share(work)} of work"))
     if arrays:

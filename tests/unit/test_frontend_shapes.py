@@ -29,6 +29,29 @@ def test_every_missing_dimension_is_named() -> None:
     assert len(caught.value.faults) == 4
 
 
+def test_an_open_batch_is_one() -> None:
+    loaded = load_model(symbolic(), {"past": 7, "x.1": 1})
+    assert loaded.assumed_dims == {"batch": 1}
+    assert loaded.inputs["past"].shape == (1, 7, 4)
+    assert loaded.specs["all"].shape == (1, 8, 4)
+    assert load_model(symbolic(), {"batch": 2, "past": 7, "x.1": 1}).assumed_dims == {}
+
+
+@pytest.mark.parametrize(
+    ("names", "found"),
+    [
+        (["b", "b + 1"], {"b": 1}),  # 2 follows
+        (["n\n> }", None], {"n\n> }": 1, "y.0": 1}),
+        (["2 * b", "b"], {"b": 1}),
+    ],
+)
+def test_what_counts_as_batch(names: list, found: dict) -> None:
+    inputs = [info(name, [size, 3]) for name, size in zip("xy", names, strict=True)]
+    nodes = [helper.make_node(op, [a], [b]) for op, a, b in (("Relu", "x", "u"), ("Neg", "y", "v"))]
+    loaded = load_model(model(nodes, inputs, [info("u", None), info("v", None)]))
+    assert loaded.assumed_dims == found
+
+
 def test_names_places_and_outputs() -> None:
     loaded = load_model(symbolic(), {"batch": 2, "past": 7, "x.1": 1})
     assert loaded.inputs["past"].shape == (2, 7, 4)
