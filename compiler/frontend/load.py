@@ -40,8 +40,8 @@ def load_model(
 
     ``dims`` binds symbolic dimensions; an open batch is 1. ``keep(domain, op_type)`` tells which of
     the operators that ONNX defines by others shall stay whole (all, without it). External data are
-    mapped, not read; with ``shapes_only`` their files may be missing. Raises ModelError for anything
-    malformed or not static.
+    mapped, not read; with ``shapes_only`` their files may be missing. Raises ModelError for
+    anything malformed or not static.
     """
     proto = read_model(model)
     path = Path(os.fspath(model)) if isinstance(model, (str, os.PathLike)) else None
