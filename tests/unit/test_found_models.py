@@ -1,0 +1,68 @@
+"""Small models that random search found, over the compiler, a program file and the simulator.
+
+``python benchmarks/fuzz.py`` searches for more. Each is what was left of a larger one.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from onnx import ModelProto, NodeProto, ValueInfoProto, helper, numpy_helper
+
+import semc
+from semc.dialects.types import onnx_type_of
+
+from .op_harness import run_reference
+
+Arrays = Mapping[str, np.ndarray]
+
+
+def agrees(
+    nodes: Sequence[NodeProto],
+    inputs: Arrays,
+    outputs: Sequence[str],
+    constants: Arrays | None = None,
+    opset: int = 21,
+    rtol: float = 1e-6,
+) -> dict[str, np.ndarray]:
+    """The outputs on a chip, which must be ONNX Runtime's there and on a mesh."""
+    declared = [tensor_info(name, x) for name, x in inputs.items()]
+    stored = [numpy_helper.from_array(x, name) for name, x in (constants or {}).items()]
+
+    def model(results: Sequence[ValueInfoProto]) -> ModelProto:
+        graph = helper.make_graph(list(nodes), "found", declared, list(results), stored)
+        return helper.make_model(
+            graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10
+        )
+
+    untyped = model([helper.make_empty_tensor_value_info(name) for name in outputs])
+    expected = dict(zip(outputs, run_reference(untyped, list(inputs.values())), strict=True))
+    typed = model([tensor_info(name, y) for name, y in expected.items()])
+    for target in ("mesh-small", "memcap-demo"):
+        found = semc.simulate(semc.compile(typed, target), inputs, mode="exact").outputs
+        assert list(found) == list(outputs)
+        for name, y in found.items():
+            assert y.dtype == expected[name].dtype
+            assert y.shape == expected[name].shape
+            np.testing.assert_allclose(y, expected[name], rtol, 0, err_msg=f"{target}: {name}")
+    return found
+
+
+def tensor_info(name: str, x: np.ndarray) -> ValueInfoProto:
+    return helper.make_tensor_value_info(name, onnx_type_of(x.dtype), x.shape)
+
+
+def floats(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+def test_outputs_keep_the_order_of_the_model() -> None:
+    """What the host computes stands at the port before what has to be moved there."""
+    agrees(
+        [
+            helper.make_node("Einsum", ["a", "b"], ["product"], equation="ij,jk->ik"),
+            helper.make_node("Compress", ["c", "kept"], ["found"], axis=1),
+        ],
+        {"a": floats(1, 3), "b": floats(3, 3, seed=1), "c": floats(2, 3, seed=2)},
+        ["product", "found"],
+        {"kept": np.array([True, False, True])},
+    )
