@@ -92,9 +92,7 @@ def op_work(op: Operation) -> Work:
     assert isinstance(op, TensorOp)
     work = kernel_work(op.kernel, ins, outs)
     if op.KIND == "host":
-        name = op.attributes.get("op")
-        kind = name.data if isinstance(name, StringAttr) else ""
-        work += Work(macs=host_macs(kind, ins, outs))
+        work += Work(macs=host_macs(op.attrs["model"]))
     return work
 
 

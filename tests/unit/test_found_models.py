@@ -66,3 +66,16 @@ def test_outputs_keep_the_order_of_the_model() -> None:
         ["product", "found"],
         {"kept": np.array([True, False, True])},
     )
+
+
+def test_products_on_the_host_are_counted_with_their_constants() -> None:
+    """Operands that are written into the host's model count as well as those that come."""
+    w, r = floats(1, 3, 2), floats(1, 3, 3, seed=1)
+    x, start = floats(4, 1, 2, seed=2), floats(1, 1, 3, seed=3)
+    agrees(
+        [helper.make_node("RNN", ["x", "w", "r", "", "", "h"], ["y"], hidden_size=3, clip=5.0)],
+        {"x": x, "h": start},
+        ["y"],
+        {"w": w, "r": r},
+        rtol=1e-5,
+    )
