@@ -79,3 +79,20 @@ def test_products_on_the_host_are_counted_with_their_constants() -> None:
         {"w": w, "r": r},
         rtol=1e-5,
     )
+
+
+def test_constants_are_folded_as_onnx_runtime_computes_them() -> None:
+    """The reference evaluator takes the 1-norm for a sum, and rounds codes late."""
+    x = floats(3, 4)
+    node = helper.make_node("LpNormalization", ["x"], ["y"], p=1, axis=0)
+    agrees([node], {}, ["y"], {"x": x})
+    codes = {"x": np.array([[[[1, 3, 5, 7]]]], np.uint8), "w": np.full((1, 1, 1, 1), 1, np.uint8)}
+    scales = {"one": np.float32(1), "two": np.float32(2)}
+    zeros = {"none": np.uint8(0), "three": np.uint8(3)}
+    operands = ["x", "one", "none", "w", "one", "none", "two", "three"]
+    agrees(
+        [helper.make_node("QLinearConv", operands, ["y"])],
+        {},
+        ["y"],
+        {name: np.asarray(array) for name, array in {**codes, **scales, **zeros}.items()},
+    )
