@@ -6,6 +6,7 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pytest
 from onnx import ModelProto, NodeProto, ValueInfoProto, helper, numpy_helper
 
 import semc
@@ -96,3 +97,18 @@ def test_constants_are_folded_as_onnx_runtime_computes_them() -> None:
         ["y"],
         {name: np.asarray(array) for name, array in {**codes, **scales, **zeros}.items()},
     )
+
+
+@pytest.mark.parametrize("mode", ["constant", "edge", "reflect"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_an_old_pad_may_have_a_value_in_every_mode(mode: str, dtype: type) -> None:
+    node = helper.make_node("Pad", ["x"], ["y"], mode=mode, pads=[0, 2], value=1.5)
+    agrees([node], {"x": floats(5).astype(dtype)}, ["y"], opset=10)
+
+
+@pytest.mark.parametrize("op_type", ["ReduceLogSum", "ReduceLogSumExp"])
+@pytest.mark.parametrize("dtype", [np.int32, np.int64])
+def test_logarithms_of_integer_sums_until_operator_set_28(op_type: str, dtype: type) -> None:
+    x = np.array([[1, 4, 4], [9, 2, 0]], dtype)
+    node = helper.make_node(op_type, ["x", "axes"], ["y"], keepdims=0)
+    agrees([node], {"x": x}, ["y"], {"axes": np.array([1])}, opset=18)
