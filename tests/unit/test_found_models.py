@@ -112,3 +112,16 @@ def test_logarithms_of_integer_sums_until_operator_set_28(op_type: str, dtype: t
     x = np.array([[1, 4, 4], [9, 2, 0]], dtype)
     node = helper.make_node(op_type, ["x", "axes"], ["y"], keepdims=0)
     agrees([node], {"x": x}, ["y"], {"axes": np.array([1])}, opset=18)
+
+
+def test_pooled_and_resized_constants_are_those_of_onnx_runtime() -> None:
+    x = np.abs(floats(1, 1, 7))
+    pool = helper.make_node("LpPool", ["x"], ["y"], kernel_shape=[2], strides=[2], ceil_mode=1)
+    agrees([pool], {}, ["y"], {"x": x})
+    x = np.array([[[np.nan, -2, np.nan, 0]]], np.float32)
+    resize = helper.make_node(
+        "Resize", ["x", "", "scales"], ["y"], mode="nearest", nearest_mode="floor"
+    )
+    agrees([resize], {}, ["y"], {"x": x, "scales": np.array([1, 1, 2], np.float32)})
+    channels = helper.make_node("LRN", ["x"], ["y"], size=3)
+    agrees([channels], {}, ["y"], {"x": floats(1, 4, 1, 1)})
