@@ -125,3 +125,25 @@ def test_pooled_and_resized_constants_are_those_of_onnx_runtime() -> None:
     agrees([resize], {}, ["y"], {"x": x, "scales": np.array([1, 1, 2], np.float32)})
     channels = helper.make_node("LRN", ["x"], ["y"], size=3)
     agrees([channels], {}, ["y"], {"x": floats(1, 4, 1, 1)})
+
+
+@pytest.mark.parametrize("scales", [(1, 1, 2, 3), (1, 1, 0.5, 0.6), (1, 1, 0.5, 1.5)])
+@pytest.mark.parametrize("mode", ["nearest", "linear"])
+def test_resize_of_operator_set_10(mode: str, scales: tuple[float, ...]) -> None:
+    """Its samples lie at ``index / scale``, and it rounds away from none that it drops."""
+    node = helper.make_node("Resize", ["x", "scales"], ["y"], mode=mode)
+    x = floats(1, 2, 6, 5)
+    agrees([node], {"x": x}, ["y"], {"scales": np.array(scales, np.float32)}, opset=10, rtol=1e-5)
+
+
+@pytest.mark.parametrize("mode", ["nearest", "linear"])
+def test_upsample_takes_the_sample_before(mode: str) -> None:
+    node = helper.make_node("Upsample", ["x"], ["y"], mode=mode, scales=[1.0, 1.0, 2.0, 1.5])
+    agrees([node], {"x": floats(1, 2, 3, 4)}, ["y"], opset=8, rtol=1e-5)
+
+
+@pytest.mark.parametrize("bounds", [{"min": -0.5, "max": 0.5}, {"max": 0.25}, {}])
+@pytest.mark.parametrize("dtype", [np.float16, np.float64])
+def test_an_old_clip_has_bounds_of_its_operands_type(dtype: type, bounds: dict[str, float]) -> None:
+    node = helper.make_node("Clip", ["x"], ["y"], **bounds)
+    agrees([node], {"x": floats(7).astype(dtype)}, ["y"], opset=10)
