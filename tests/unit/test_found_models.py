@@ -147,3 +147,11 @@ def test_upsample_takes_the_sample_before(mode: str) -> None:
 def test_an_old_clip_has_bounds_of_its_operands_type(dtype: type, bounds: dict[str, float]) -> None:
     node = helper.make_node("Clip", ["x"], ["y"], **bounds)
     agrees([node], {"x": floats(7).astype(dtype)}, ["y"], opset=10)
+
+
+def test_products_of_doubles_stay_double_on_every_device() -> None:
+    """Several products at once drive some to devices that multiply in PAL."""
+    outputs = [f"y{i}" for i in range(5)]
+    nodes = [helper.make_node("MatMul", ["x", f"w{i}"], [y]) for i, y in enumerate(outputs)]
+    weights = {f"w{i}": floats(64, 64, seed=i).astype(np.float64) for i in range(5)}
+    agrees(nodes, {"x": floats(64, 64).astype(np.float64)}, outputs, weights, rtol=1e-9)
