@@ -5,6 +5,7 @@
 - Values that became operands in 11 (of ``Clip`` and ``Pad``) come as float32 whatever they meet.
 - ``Upsample``, and ``Resize`` of 10, take the sample at ``index / scale``; today's default is to
   align the centres.
+- ``Hardmax`` before 13 takes all dimensions from ``axis`` on for one, as ``Softmax`` did.
 - ``ReduceLogSum`` and ``ReduceLogSumExp`` took integers until 28.
 """
 
@@ -31,6 +32,8 @@ def mend(proto: "ModelProto", old: "ModelProto", version: int) -> None:
     if version < 11:
         _type_former_attributes(proto, old)
         _keep_corners(proto)
+    if version < 13:
+        _flatten_hardmax(proto)
 
 
 def _drop_pad_values(proto: "ModelProto") -> None:
@@ -114,6 +117,28 @@ def _keep_corners(proto: "ModelProto") -> None:
                     **common,
                 )
             )
+    _replace_nodes(proto, nodes)
+
+
+def _flatten_hardmax(proto: "ModelProto") -> None:
+    """Hardmax(x) -> Reshape(Hardmax(Flatten(x)), Shape(x)), as the converter does to Softmax."""
+    from onnx import helper
+
+    nodes = []
+    for node in proto.graph.node:
+        if node.op_type != "Hardmax":
+            nodes.append(node)
+            continue
+        axis = next((a.i for a in node.attribute if a.name == "axis"), 1)
+        x, y = node.input[0], node.output[0]
+        name = node.name or y
+        rows, marks, shape = f"{y}/rows", f"{y}/marks", f"{y}/shape"
+        nodes += [
+            helper.make_node("Shape", [x], [shape], name=f"{name}/shape"),
+            helper.make_node("Flatten", [x], [rows], name=f"{name}/rows", axis=axis),
+            helper.make_node("Hardmax", [rows], [marks], name=name, axis=-1),
+            helper.make_node("Reshape", [marks, shape], [y], name=f"{name}/back", allowzero=1),
+        ]
     _replace_nodes(proto, nodes)
 
 

@@ -155,3 +155,13 @@ def test_products_of_doubles_stay_double_on_every_device() -> None:
     nodes = [helper.make_node("MatMul", ["x", f"w{i}"], [y]) for i, y in enumerate(outputs)]
     weights = {f"w{i}": floats(64, 64, seed=i).astype(np.float64) for i in range(5)}
     agrees(nodes, {"x": floats(64, 64).astype(np.float64)}, outputs, weights, rtol=1e-9)
+
+
+@pytest.mark.parametrize("attrs", [{}, {"axis": 0}, {"axis": 2}])
+def test_an_old_hardmax_takes_the_rest_of_the_dimensions_for_one(attrs: dict[str, int]) -> None:
+    agrees(
+        [helper.make_node("Hardmax", ["x"], ["y"], **attrs)],
+        {"x": floats(2, 3, 4)},
+        ["y"],
+        opset=11,
+    )
