@@ -1,11 +1,11 @@
 """Random valid models give on every machine what ONNX Runtime gives.
 
-The long search is ``python benchmarks/fuzz.py``, with the same strategy.
+The long search is ``python benchmarks/fuzz.py``, with the same strategy. A failing model is cut
+down to the nodes that matter, which is many times faster than to draw smaller and smaller ones.
 """
 
 import sys
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,24 +13,18 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
-from random_models.compare import TARGETS, check
+from random_models.compare import TARGETS, Mismatch, check
 from random_models.model_draw import RandomModel
+from random_models.reduce import smallest
 from random_models.strategy import models
 
 
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    """The reference evaluator divides by zero and overflows."""
-    with warnings.catch_warnings(action="ignore"):
-        yield
-
-
 @pytest.mark.parametrize("target", TARGETS)
-@settings(
-    max_examples=25,
-    phases=[Phase.generate, Phase.shrink],
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
+@settings(max_examples=20, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
 @given(model=models(max_nodes=12))
 def test_random_models_agree(target: str, model: RandomModel) -> None:
-    check(model, target)
+    with warnings.catch_warnings(action="ignore"):  # the reference evaluator divides by zero
+        try:
+            check(model, target)
+        except Mismatch as error:
+            pytest.fail(f"{error}\n{smallest(model, target, error)!r}")
