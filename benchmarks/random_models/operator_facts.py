@@ -32,18 +32,18 @@ NEAR_ONE = _names("""
 #: Operators on which ONNX Runtime differs from ONNX's text, so that the evaluator goes first.
 REFERENCE_FIRST = _names("DFT MaxUnpool STFT")
 #: The same for one element type: ONNX Runtime computes these in float32.
-IN_FLOAT32 = {("Erf", "float64"), ("Shrink", "float64")}
+IN_FLOAT32 = {("Shrink", "float64")}
 #: Operators on which the evaluator differs, so that only ONNX Runtime is asked.
 RUNTIME_ONLY = _names("""
     AveragePool ConvTranspose GlobalMaxPool Hardmax LRN Loop LpNormalization LpPool MaxPool
     MeanVarianceNormalization PRelu QLinearConv QLinearMatMul Resize
 """)
 #: Neither runtime has these in double precision: constants of their definition are float32.
-NO_DOUBLE = _names("GroupNormalization HardSwish")
+NO_DOUBLE = _names("Erf GroupNormalization HardSwish")
 #: Operators on which the runtimes disagree about NaN.
 NO_NAN = _names("""
-    ArgMax ArgMin Clip GlobalMaxPool Hardmax LRN MaxPool ReduceMax ReduceMin Sign ThresholdedRelu
-    TopK
+    ArgMax ArgMin Clip GlobalMaxPool Hardmax LRN LogSoftmax MaxPool ReduceLogSumExp ReduceMax
+    ReduceMin Sign Softmax SoftmaxCrossEntropyLoss ThresholdedRelu TopK
 """)
 #: The same about any number that is not finite.
 FINITE = _names("""

@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Mapping, Sequence
+from math import erf
 
 import numpy as np
 import pytest
@@ -165,3 +166,16 @@ def test_an_old_hardmax_takes_the_rest_of_the_dimensions_for_one(attrs: dict[str
         ["y"],
         opset=11,
     )
+
+
+def test_a_double_constant_keeps_its_precision() -> None:
+    """The reference evaluator's Erf is float32's."""
+    x = floats(5).astype(np.float64)
+    node = helper.make_node("Erf", ["x"], ["y"])
+    for target in ("mesh-small", "memcap-demo"):
+        graph = helper.make_graph(
+            [node], "found", [], [tensor_info("y", x)], [numpy_helper.from_array(x, "x")]
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+        y = semc.simulate(semc.compile(model, target), {}, mode="exact").outputs["y"]
+        np.testing.assert_allclose(y, [erf(v) for v in x], 1e-14)
