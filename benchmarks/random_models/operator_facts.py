@@ -47,5 +47,6 @@ NO_NAN = _names("""
 """)
 #: The same about any number that is not finite.
 FINITE = _names("""
-    Conv ConvTranspose DynamicQuantizeLinear GRU GridSample LSTM QuantizeLinear RNN Resize
+    Conv ConvTranspose DynamicQuantizeLinear GRU GridSample LSTM MeanVarianceNormalization
+    QuantizeLinear RNN Resize
 """)

@@ -98,7 +98,10 @@ def lp_norm(g: ModelDraw, op_type: str) -> None:
 @draws("MeanVarianceNormalization")
 def mean_variance_norm(g: ModelDraw, op_type: str) -> None:
     x = floats(g, op_type, 4)
-    g.node(op_type, [x], **({"axes": g.axes(4, 1)} if g.chance(2) else {}))
+    axes = g.axes(4, 1) if g.chance(2) else [0, 2, 3]
+    if prod(x.shape[a] for a in axes) == 1:
+        raise Refused("nothing but rounding is left of a single number less its mean")
+    g.node(op_type, [x], axes=axes)
 
 
 @draws("GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool")
