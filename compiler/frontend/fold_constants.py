@@ -35,6 +35,7 @@ _OTHERWISE = {
     "PRelu": "it multiplies positive numbers too: zero by an infinite slope is NaN",
     "QLinearConv": "it rounds after adding the zero point",
     "QLinearMatMul": "it rounds after adding the zero point",
+    "ReduceMean": "the mean of no integers is the lowest one, not 0",
     "Resize": "neighbours that are not finite reach a sample by a weight of zero",
 }
 # Output shapes depend on the data but never exceed rank x the input.

@@ -179,3 +179,11 @@ def test_a_double_constant_keeps_its_precision() -> None:
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
         y = semc.simulate(semc.compile(model, target), {}, mode="exact").outputs["y"]
         np.testing.assert_allclose(y, [erf(v) for v in x], 1e-14)
+
+
+@pytest.mark.parametrize("constant", [False, True])
+def test_the_mean_of_no_integers_is_zero(constant: bool) -> None:
+    x = {"x": np.zeros((2, 0), np.int64)}
+    node = helper.make_node("ReduceMean", ["x", "axes"], ["y"], keepdims=0)
+    axes = {"axes": np.array([1])}
+    agrees([node], {} if constant else x, ["y"], axes | x if constant else axes)

@@ -19,7 +19,8 @@ def reduce(
 ) -> np.ndarray:
     """Reduce ``x`` along ``axes``; float16 and bfloat16 accumulate in float32, integers wrap.
 
-    An empty maximum is -inf or the lowest integer (minimum alike), an empty mean NaN.
+    An empty maximum is -inf or the lowest integer (minimum alike), an empty mean NaN
+    or the integer 0.
     Raises ProgramError for axes that are not distinct axes of ``x``.
     """
     (x,) = inputs
@@ -71,9 +72,9 @@ def _mean(x: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
     count = prod(x.shape[a] for a in axes)
     if is_float(x.dtype):
         return np.true_divide(_sum(x, axes), count)
-    if count == 0:
-        raise ProgramError("the mean of no integers is not defined")
     total = np.add.reduce(x, axis=axes, dtype=np.uint64 if x.dtype.kind == "u" else np.int64)
+    if count == 0:
+        return total
     return (total - np.fmod(total, total.dtype.type(count))) // total.dtype.type(count)
 
 
