@@ -22,9 +22,9 @@ import hypothesis
 import numpy as np
 import onnx
 from hypothesis import HealthCheck, Phase
-from random_models.compare import TARGETS, Mismatch, check
+from random_models.compare import TARGETS, Mismatch, check, check_each_level
 from random_models.model_draw import RandomModel
-from random_models.reduce import smallest
+from random_models.reduce import Check, smallest
 from random_models.strategy import models
 
 #: Models between two looks at the clock; each batch has a seed of its own.
@@ -38,11 +38,13 @@ def main() -> int:
     parser.add_argument("--target", choices=TARGETS, action="append", help="default: all, in turn")
     parser.add_argument("--nodes", type=int, default=30, help="at most, about")
     parser.add_argument("--only", default="", help="names of operators, with commas")
+    parser.add_argument("--levels", action="store_true", help="execute each level instead")
     parser.add_argument("--save", type=Path, help="a folder for failing models")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     warnings.simplefilter("ignore")  # the reference evaluator divides by zero and overflows
-    run = Run(tuple(options.target or TARGETS), options.save)
+    how = check_each_level if options.levels else check
+    run = Run(tuple(options.target or TARGETS), options.save, how)
     strategy = models(options.nodes, tuple(filter(None, options.only.split(","))))
     end = time.monotonic() + options.seconds
     batch = 0
@@ -60,6 +62,7 @@ class Run:
 
     targets: tuple[str, ...]
     save: Path | None
+    check: Check
     models: int = 0
     nodes: int = 0
     operators: Counter[str] = field(default_factory=Counter)
@@ -87,12 +90,12 @@ class Run:
             target = self.targets[self.models % len(self.targets)]
             self.count(model)
             try:
-                self.outcomes[check(model, target)] += 1
+                self.outcomes[self.check(model, target)] += 1
             except Mismatch as error:
                 self.outcomes["fails"] += 1
                 self.failures[error.signature]["count"] += 1
                 if self.failures[error.signature]["count"] == 1:
-                    self.keep(smallest(model, target, error), error, target)
+                    self.keep(smallest(model, target, error, self.check), error, target)
 
         compare()
 

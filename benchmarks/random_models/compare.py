@@ -50,6 +50,32 @@ def _fault(error: Exception) -> Mismatch:
     return Mismatch(("error", type(error).__name__, _origin(error)), str(error))
 
 
+def check_each_level(model: RandomModel, target: str) -> str:
+    """The same for all levels of the compiler, each executed, against the operators one by one.
+
+    Errors are relative to a value's range, and so is the tolerance: far from that of ``check``.
+    """
+    from semc.check_levels import check_levels
+    from semc.compiler.driver import CompileOptions, compile_model
+
+    half = any(is_real(v.dtype) and v.dtype.itemsize == 2 for v in model.values.values())
+    try:
+        compilation = compile_model(model.proto, CompileOptions(target=target, keep_levels=True))
+        with np.errstate(all="ignore"):
+            levels = check_levels(compilation, model.inputs, 5e-2 if half else 1e-3)
+    except CapacityError:
+        return "does not fit"
+    except Exception as error:  # a fault of ours, as above
+        raise _fault(error) from error
+    for found in levels:
+        if found.first_value is not None:
+            detail = f"{found.first_value} by {found.max_rel_error:.3g} of its range"
+            operators = {node.name: node.op_type for node in model.proto.graph.node}
+            kind = operators.get(found.first_node or "", "fused")
+            raise Mismatch(("level", found.level, kind), detail)
+    return "agrees at each level"
+
+
 def run(
     proto: onnx.ModelProto, inputs: dict[str, np.ndarray], target: str
 ) -> dict[str, np.ndarray]:

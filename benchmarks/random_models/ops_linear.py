@@ -14,6 +14,10 @@ def real(g: ModelDraw, op_type: str) -> list[np.dtype]:
 
 @draws("MatMul")
 def matmul(g: ModelDraw, op_type: str) -> None:
+    if g.chance(6):  # more rows and columns than an array has
+        a = g.new([g.number(1, 2), g.choose([130, 257])], g.dtype(real(g, op_type)), "whole")
+        g.node(op_type, [a, g.new([a.shape[1], g.choose([33, 70])], a.dtype, "whole", True)])
+        return
     a = g.pick(dtypes_of(op_type, g.opset), 1)
     inner = a.shape[-1]
     shape = [inner] if g.chance(4) else [inner, g.number(1, 5)]

@@ -12,14 +12,15 @@ from .compare import Mismatch, check
 from .model_draw import RandomModel, captured_names, value_info
 
 Fails = Callable[[RandomModel], bool]
+Check = Callable[[RandomModel, str], str]
 
 
-def smallest(model: RandomModel, target: str, error: Mismatch) -> RandomModel:
+def smallest(model: RandomModel, target: str, error: Mismatch, how: Check = check) -> RandomModel:
     """The part of ``model`` that fails on ``target`` in the way of ``error``."""
 
     def fails(candidate: RandomModel) -> bool:
         try:
-            check(candidate, target)
+            how(candidate, target)
         except Mismatch as other:
             return other.signature == error.signature
         return False
