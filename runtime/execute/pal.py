@@ -81,9 +81,9 @@ def multiply(a: Register, b: Register, bit_exact: bool, exact: bool) -> np.ndarr
     try:
         with np.errstate(all="ignore"):
             if exact:
-                left, right = values_of(a), values_of(b)
-                dtype = np.result_type(left, right, np.float32)
-                return np.asarray(np.matmul(left.astype(dtype), right.astype(dtype)))
+                x, y = values_of(a), values_of(b)
+                dtype = np.result_type(x, y, np.float32)
+                return np.asarray(np.matmul(x.astype(dtype), y.astype(dtype)))
             return matmul(_operand(a), _operand(b))
     except ValueError as error:
         raise InputError(f"operands of a product must fit: {error}") from error
