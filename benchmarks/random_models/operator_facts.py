@@ -23,9 +23,10 @@ SUMS = _names("""
 """)
 #: Operators of which only the first operand is data that may be rounded.
 SCALED = _names("Resize Upsample")
-#: Operators around a difference such as ``exp(x) - 1``, whose rounding is one of a number near 1.
+#: Operators with a difference such as ``exp(x) - 1``, whose rounding is one of numbers near 1.
 NEAR_ONE = _names("""
-    Celu Elu Erf GRU Gelu LSTM LogSoftmax Mish RNN ReduceLogSumExp Selu Softplus
+    BatchNormalization Celu Elu Erf GRU Gelu GroupNormalization InstanceNormalization LSTM
+    LayerNormalization LogSoftmax Mish RNN ReduceLogSumExp Selu Softplus
     SoftmaxCrossEntropyLoss Swish Tanh
 """)
 

@@ -187,3 +187,15 @@ def test_the_mean_of_no_integers_is_zero(constant: bool) -> None:
     node = helper.make_node("ReduceMean", ["x", "axes"], ["y"], keepdims=0)
     axes = {"axes": np.array([1])}
     agrees([node], {} if constant else x, ["y"], axes | x if constant else axes)
+
+
+@pytest.mark.parametrize("constant", [False, True])
+@pytest.mark.parametrize("start", [-9, -3, -2, 1, 9])
+def test_a_slice_backwards_starts_inside(start: int, constant: bool) -> None:
+    """A start before the first element is the first element, where numpy takes nothing."""
+    x = {"x": floats(2, 2)}
+    bounds = {
+        name: np.array([n]) for name, n in {"s": start, "e": -(2**31), "a": 1, "t": -1}.items()
+    }
+    node = helper.make_node("Slice", ["x", "s", "e", "a", "t"], ["y"])
+    agrees([node], {} if constant else x, ["y"], bounds | x if constant else bounds)
