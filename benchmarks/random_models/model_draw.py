@@ -72,10 +72,15 @@ class ModelDraw:
     # -- choices
 
     def choose(self, options: Sequence[Any]) -> Any:
-        """One of ``options``, the first being the simplest."""
+        """One of ``options``, the first being the simplest. Raises Refused where there is none."""
+        if not len(options):
+            raise Refused("nothing to choose from")
         return self.draw(st.sampled_from(list(options)))
 
     def number(self, low: int, high: int) -> int:
+        """An integer, the lowest being the simplest. Raises Refused where there is none."""
+        if low > high:
+            raise Refused("no number to choose")
         return self.draw(st.integers(low, high))
 
     def chance(self, one_in: int) -> bool:
