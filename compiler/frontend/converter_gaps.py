@@ -54,12 +54,13 @@ def _type_former_attributes(proto: "ModelProto", old: "ModelProto") -> None:
     """Constants that the converter made, in the type of the operand that they are for."""
     from onnx import TensorProto, helper, numpy_helper
 
-    found = [node for node in proto.graph.node if node.op_type in _FORMER_ATTRIBUTES]
-    if not found:
+    if not _has(proto, *_FORMER_ATTRIBUTES):
         return
     types = _element_types(old)
     makers = {node.output[0]: node for node in proto.graph.node if node.op_type == "Constant"}
-    for node in found:
+    for node in proto.graph.node:
+        if node.op_type not in _FORMER_ATTRIBUTES:
+            continue
         own = types.get(node.input[0], TensorProto.FLOAT)
         for name in node.input[_FORMER_ATTRIBUTES[node.op_type] :]:
             if own != TensorProto.FLOAT and name in makers and name not in types:
@@ -75,10 +76,13 @@ def _keep_corners(proto: "ModelProto") -> None:
     """Resize with the coordinates that operator sets before 11 have.
 
     Among the nearest samples ONNX Runtime takes the one before where it adds samples, and the one
-    behind where it drops some; an operator that does both becomes two.
+    behind where it drops some; an operator that does both becomes two. Scales that are computed
+    while running are taken to add.
     """
     from onnx import helper, numpy_helper
 
+    if not _has(proto, "Resize"):
+        return
     constants = {t.name: numpy_helper.to_array(t) for t in proto.graph.initializer}
     constants |= {
         node.output[0]: numpy_helper.to_array(node.attribute[0].t)
@@ -124,6 +128,8 @@ def _flatten_hardmax(proto: "ModelProto") -> None:
     """Hardmax(x) -> Reshape(Hardmax(Flatten(x)), Shape(x)), as the converter does to Softmax."""
     from onnx import helper
 
+    if not _has(proto, "Hardmax"):
+        return
     nodes = []
     for node in proto.graph.node:
         if node.op_type != "Hardmax":
@@ -146,7 +152,7 @@ def _cast_around_logarithms(proto: "ModelProto") -> None:
     """ReduceLogSum(integers) -> Cast(ReduceLogSum(Cast(integers, double)), their type)."""
     from onnx import TensorProto, helper
 
-    if all(node.op_type not in ("ReduceLogSum", "ReduceLogSumExp") for node in proto.graph.node):
+    if not _has(proto, "ReduceLogSum", "ReduceLogSumExp"):
         return
     types = _element_types(proto)
     real = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16)
@@ -163,6 +169,10 @@ def _cast_around_logarithms(proto: "ModelProto") -> None:
         inner.input[0], inner.output[0] = operand, logarithm
         nodes += [inner, helper.make_node("Cast", [logarithm], [node.output[0]], to=own)]
     _replace_nodes(proto, nodes)
+
+
+def _has(proto: "ModelProto", *op_types: str) -> bool:
+    return any(node.op_type in op_types for node in proto.graph.node)
 
 
 def _element_types(proto: "ModelProto") -> dict[str, int]:
@@ -189,7 +199,7 @@ def _spread_slopes(proto: "ModelProto") -> None:
     """PRelu-6(x [N, C, ...], slope [C]) -> PRelu(x, Unsqueeze(slope) [C, 1, ...])."""
     from onnx import helper, shape_inference
 
-    if all(node.op_type != "PRelu" for node in proto.graph.node):
+    if not _has(proto, "PRelu"):
         return
     graph = shape_inference.infer_shapes(proto).graph
     rank = {
