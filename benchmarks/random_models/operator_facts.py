@@ -44,7 +44,7 @@ NO_DOUBLE = _names("Erf GroupNormalization HardSwish")
 #: Operators on which the runtimes disagree about NaN.
 NO_NAN = _names("""
     ArgMax ArgMin Clip GlobalMaxPool Hardmax LRN LogSoftmax MaxPool ReduceLogSumExp ReduceMax
-    ReduceMin Sign Softmax SoftmaxCrossEntropyLoss ThresholdedRelu TopK
+    ReduceMin ScatterElements ScatterND Sign Softmax SoftmaxCrossEntropyLoss ThresholdedRelu TopK
 """)
 #: The same about any number that is not finite.
 FINITE = _names("""
