@@ -72,15 +72,15 @@ def window(g: ModelDraw, sizes: list[int], kernel: list[int], op_type: str) -> d
     elif how != "none":
         attrs["auto_pad"] = how
     steps = attrs.get("dilations", [1] * rank)
-    reach = [(k - 1) * d + 1 for k, d in zip(kernel, steps, strict=True)]  # type: ignore[call-overload]
+    reach = [(k - 1) * d + 1 for k, d in zip(kernel, steps, strict=True)]
     pads = attrs.get("pads", [0] * 2 * rank)
     if how.startswith("SAME") and "Pool" in op_type:
         hops = attrs.get("strides", [1] * rank)
-        if any(n < hop for n, hop in zip(reach, hops, strict=True)):  # type: ignore[call-overload]
+        if any(n < hop for n, hop in zip(reach, hops, strict=True)):
             raise Refused("ONNX Runtime pads by a negative amount")
     if how in ("none", "pads", "VALID") and op_type != "ConvTranspose":
         for i, (size, span) in enumerate(zip(sizes, reach, strict=True)):
-            if size + pads[i] + pads[i + rank] < span:  # type: ignore[index]
+            if size + pads[i] + pads[i + rank] < span:
                 raise Refused("window larger than what it moves over")
     return attrs
 
@@ -122,7 +122,7 @@ def conv_transpose(g: ModelDraw, op_type: str) -> None:
     kernel = [g.number(1, 3) for _ in range(rank)]
     attrs = window(g, list(x.shape[2:]), kernel, op_type)
     if "strides" in attrs and g.chance(3):
-        attrs["output_padding"] = [min(1, s - 1) for s in attrs["strides"]]  # type: ignore[attr-defined]
+        attrs["output_padding"] = [min(1, s - 1) for s in attrs["strides"]]
     out = g.number(1, 2)
     weight = g.new([x.shape[1], out, *kernel], x.dtype, constant=not g.chance(4))
     bias = [g.new([groups * out], x.dtype)] if g.chance(2) else []
@@ -164,7 +164,7 @@ def resize(g: ModelDraw, op_type: str) -> None:
             ["round_prefer_floor", "floor", "ceil", "round_prefer_ceil"]
         )
     if g.opset >= 18 and attrs["mode"] != "nearest" and g.chance(3):
-        attrs["antialias"] = 1  # type: ignore[assignment]
+        attrs["antialias"] = 1
     roi = None if g.opset >= 13 else g.given(np.zeros(0, np.float32))
     if g.chance(2):
         sizes = [*shape[:2], *(g.number(1, 8) for _ in shape[2:])]

@@ -174,21 +174,18 @@ def _is_exact(
         bound = float(max((x.size for x in real), default=1))
         for x in real:
             wide = x.astype(np.float64)
-            if value_is_fraction(wide):
+            if _has_fraction(wide):
                 return False
             bound *= max(float(np.abs(wide).max(initial=0.0)), 1.0)
         scalars = [a.f for a in node.attribute if a.type == onnx.AttributeProto.FLOAT]
         whole = all(float(f).is_integer() and abs(f) <= 4 for f in scalars)
         steps = 1 / float(ml_dtypes.finfo(results[0].dtype).eps)
-        return (
-            whole and 16 * bound**2 < steps
-            if node.op_type == "ReduceSumSquare"
-            else (whole and 16 * bound < steps)
-        )
+        square = 2 if node.op_type == "ReduceSumSquare" else 1
+        return whole and 16 * bound**square < steps
     return node.op_type in EXACT
 
 
-def value_is_fraction(wide: np.ndarray) -> bool:
+def _has_fraction(wide: np.ndarray) -> bool:
     """Whether any element is not a finite whole number."""
     return not bool((np.isfinite(wide) & (wide == np.rint(wide))).all())
 
