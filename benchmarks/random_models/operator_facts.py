@@ -41,13 +41,15 @@ RUNTIME_ONLY = _names("""
 """)
 #: Neither runtime has these in double precision: constants of their definition are float32.
 NO_DOUBLE = _names("Erf GroupNormalization HardSwish")
+#: Operators that turn the sign of a zero, on which implementations differ, into that of infinity.
+NO_ZERO = _names("Div Pow Reciprocal")
 #: Operators on which the runtimes disagree about NaN.
 NO_NAN = _names("""
-    ArgMax ArgMin Clip GlobalMaxPool Hardmax LRN LogSoftmax MaxPool ReduceLogSumExp ReduceMax
+    ArgMax ArgMin GlobalMaxPool Hardmax LRN LogSoftmax MaxPool ReduceLogSumExp ReduceMax
     ReduceMin ScatterElements ScatterND Sign Softmax SoftmaxCrossEntropyLoss ThresholdedRelu TopK
 """)
 #: The same about any number that is not finite.
 FINITE = _names("""
-    Conv ConvTranspose DynamicQuantizeLinear GRU GridSample LSTM MeanVarianceNormalization
+    Clip Conv ConvTranspose DynamicQuantizeLinear GRU GridSample LSTM MeanVarianceNormalization
     QuantizeLinear RNN Resize
 """)

@@ -26,6 +26,7 @@ from .operator_facts import (
     NEAR_ONE,
     NO_DOUBLE,
     NO_NAN,
+    NO_ZERO,
     REFERENCE_FIRST,
     RUNTIME_ONLY,
     SCALED,
@@ -197,6 +198,8 @@ def _refuse_undefined(op_type: str, operands: Sequence[Value]) -> None:
         if op_type in NO_DOUBLE and value.dtype == np.float64:
             raise Refused("constants in float32")
         wide = value.array.astype(np.float64)
+        if op_type in NO_ZERO and value is operands[-1] and (wide == 0).any():
+            raise Refused("the sign of zero is not defined")
         if op_type in NO_NAN and np.isnan(wide).any():
             raise Refused("what NaN gives is not defined")
         if op_type in FINITE and not np.isfinite(wide).all():
