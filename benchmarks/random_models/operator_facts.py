@@ -45,11 +45,11 @@ NO_DOUBLE = _names("Erf GroupNormalization HardSwish")
 NO_ZERO = _names("Div Pow Reciprocal")
 #: Operators on which the runtimes disagree about NaN.
 NO_NAN = _names("""
-    ArgMax ArgMin GlobalMaxPool Hardmax LRN LogSoftmax MaxPool ReduceLogSumExp ReduceMax
+    ArgMax ArgMin GlobalMaxPool Hardmax LogSoftmax MaxPool ReduceLogSumExp ReduceMax
     ReduceMin ScatterElements ScatterND Sign Softmax SoftmaxCrossEntropyLoss ThresholdedRelu TopK
 """)
 #: The same about any number that is not finite.
 FINITE = _names("""
-    Clip Conv ConvTranspose DynamicQuantizeLinear GRU GridSample LSTM MeanVarianceNormalization
+    Clip Conv ConvTranspose DynamicQuantizeLinear GRU GridSample LRN LSTM MeanVarianceNormalization
     QuantizeLinear RNN Resize
 """)

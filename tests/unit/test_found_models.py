@@ -199,3 +199,8 @@ def test_a_slice_backwards_starts_inside(start: int, constant: bool) -> None:
     }
     node = helper.make_node("Slice", ["x", "s", "e", "a", "t"], ["y"])
     agrees([node], {} if constant else x, ["y"], bounds | x if constant else bounds)
+
+
+def test_the_extreme_of_an_empty_axis_in_an_empty_tensor() -> None:
+    node = helper.make_node("ArgMax", ["x"], ["y"], axis=2)
+    agrees([node], {"x": np.zeros((2, 0, 0), np.float32)}, ["y"])

@@ -89,6 +89,9 @@ def _arg_extreme(x: np.ndarray, kind: str, axes: tuple[int, ...], select_last: b
     if len(axes) != 1:
         raise ProgramError(f"{kind} must reduce one axis, not {len(axes)}")
     (axis,) = axes
+    rest = (*x.shape[:axis], *x.shape[axis + 1 :])
+    if 0 in rest:  # numpy looks at the axis first, which may be empty as well
+        return np.zeros(rest, np.int64)
     find = np.argmax if kind == "argmax" else np.argmin
     if select_last:
         return x.shape[axis] - 1 - find(np.flip(x, axis), axis=axis)
