@@ -5,7 +5,8 @@
 - Values that became operands in 11 (of ``Clip`` and ``Pad``) come as float32 whatever they meet.
 - ``Upsample``, and ``Resize`` of 10, take the sample at ``index / scale``; today's default is to
   align the centres.
-- ``Hardmax`` before 13 takes all dimensions from ``axis`` on for one, as ``Softmax`` did.
+- ``Hardmax`` before 13 takes all dimensions from ``axis`` on for one, as ``Softmax`` did;
+  what the converter makes of the latter loses dimensions of size 0.
 - ``ReduceLogSum`` and ``ReduceLogSumExp`` took integers until 28.
 """
 
@@ -34,6 +35,7 @@ def mend(proto: "ModelProto", old: "ModelProto", version: int) -> None:
         _keep_corners(proto)
     if version < 13:
         _flatten_hardmax(proto)
+        _keep_zeros(proto, old)
 
 
 def _drop_pad_values(proto: "ModelProto") -> None:
@@ -146,6 +148,16 @@ def _flatten_hardmax(proto: "ModelProto") -> None:
             helper.make_node("Reshape", [marks, shape], [y], name=f"{name}/back", allowzero=1),
         ]
     _replace_nodes(proto, nodes)
+
+
+def _keep_zeros(proto: "ModelProto", old: "ModelProto") -> None:
+    """The Reshape behind a flattened Softmax takes a size of 0 for what it is."""
+    from onnx import helper
+
+    results = {n.output[0] for n in old.graph.node if n.op_type in ("Softmax", "LogSoftmax")}
+    for node in proto.graph.node:
+        if node.op_type == "Reshape" and node.output[0] in results:
+            node.attribute.append(helper.make_attribute("allowzero", 1))
 
 
 def _cast_around_logarithms(proto: "ModelProto") -> None:

@@ -204,3 +204,9 @@ def test_a_slice_backwards_starts_inside(start: int, constant: bool) -> None:
 def test_the_extreme_of_an_empty_axis_in_an_empty_tensor() -> None:
     node = helper.make_node("ArgMax", ["x"], ["y"], axis=2)
     agrees([node], {"x": np.zeros((2, 0, 0), np.float32)}, ["y"])
+
+
+@pytest.mark.parametrize("op_type", ["Softmax", "LogSoftmax", "Hardmax"])
+def test_an_old_softmax_of_an_empty_tensor(op_type: str) -> None:
+    node = helper.make_node(op_type, ["x"], ["y"], axis=0)
+    agrees([node], {"x": np.zeros((0, 0, 6), np.float32)}, ["y"], opset=11)
