@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
-from xdsl.dialects.builtin import StringAttr
-from xdsl.ir import Operation, SSAValue
+from xdsl.dialects import func
+from xdsl.dialects.builtin import ArrayAttr, StringAttr
+from xdsl.ir import Attribute, Operation, SSAValue
 
 from .. import __version__
 from ..dialects import place
@@ -103,13 +104,15 @@ class ProgramBuilder:
 
     def build(
         self,
+        main: func.FuncOp,
         target: Target,
         tables: Mapping[str, Section],
         manifest_extra: Mapping[str, Any] | None = None,
     ) -> Program:
         """The program of all that was added, and of the machine's own ``tables``.
 
-        ``manifest_extra`` adds to the manifest (model, options, stats).
+        Ports are in the order that ``main`` names them in, which is the model's; ``manifest_extra``
+        adds to the manifest (model, options, stats).
         """
         manifest = {
             "semc": __version__,
@@ -119,8 +122,8 @@ class ProgramBuilder:
             "options": {},
             "stats": {},
             **(manifest_extra or {}),
-            "inputs": self._ports["input"],
-            "outputs": self._ports["output"],
+            "inputs": _in_order(self._ports["input"], main.attributes.get("input_names")),
+            "outputs": _in_order(self._ports["output"], main.attributes.get("output_names")),
         }
         sections = {
             **tables,
@@ -146,6 +149,17 @@ class ProgramBuilder:
         number = self.numbers[op.result] = len(self._buffers)
         self._buffers.append(entry)
         return number
+
+
+def _in_order(ports: list[dict[str, Any]], names: Attribute | None) -> list[dict[str, Any]]:
+    """``ports`` as ``names`` lists them; as they are in IR without names."""
+    listed = (
+        [name.data for name in names if isinstance(name, StringAttr)]
+        if isinstance(names, ArrayAttr)
+        else []
+    )
+    place_of = {name: place for place, name in enumerate(listed)}
+    return sorted(ports, key=lambda port: place_of.get(port["name"], len(listed)))
 
 
 def node_of(op: Operation) -> str | None:

@@ -15,7 +15,6 @@ from ..dialects.control import repetitions
 from ..dialects.tensor_ops import TensorOp
 from ..dialects.types import shape_of
 from ..dialects.work import Work, host_key, host_macs, kernel_work, mvm_work
-from .frontend.host_node import host_operand_shapes
 from .passes.check_placement import is_slot
 from .rewriting import whole_ops
 
@@ -109,9 +108,7 @@ def op_work(op: Operation) -> Work:
     assert isinstance(op, TensorOp)
     work = kernel_work(op.kernel, ins, outs)
     if op.KIND == "host":
-        name = op.attributes.get("op")
-        kind = name.data if isinstance(name, StringAttr) else ""
-        work += Work(macs=host_macs(kind, host_operand_shapes(op.attrs["model"]), outs))
+        work += Work(macs=host_macs(op.attrs["model"]))
     return work
 
 

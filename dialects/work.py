@@ -129,17 +129,42 @@ def host_key(model: bytes) -> str:
     return hashlib.sha256(model).hexdigest()[:16]
 
 
-def host_macs(op: str, ins: Sequence[Shape], outs: Sequence[Shape]) -> int:
-    """Multiply-accumulates of an ONNX operator that stays on the host; 0 for other operators."""
+@lru_cache(maxsize=256)
+def host_macs(model: bytes) -> int:
+    """Multiply-accumulates of a host kernel's ``model``; 0 for operators that are no products.
+
+    The model knows the shapes of all operands, constants built into it included.
+    """
+    import onnx
+
+    try:
+        graph = onnx.load_model_from_string(model).graph
+    except Exception:  # protobuf's DecodeError, from a package without types: no model
+        return 0
+    shapes: dict[str, Shape] = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
+    for value in (*graph.input, *graph.output):
+        shapes[value.name] = tuple(d.dim_value for d in value.type.tensor_type.shape.dim)
+    macs = 0
+    for node in graph.node:
+        try:
+            ins, outs = (
+                [shapes[name] if name else () for name in side]
+                for side in (node.input, node.output)
+            )
+        except KeyError:  # between nodes that only the host knows the values of
+            continue
+        macs += _node_macs(node.op_type, ins, outs)
+    return macs
+
+
+def _node_macs(op: str, ins: Sequence[Shape], outs: Sequence[Shape]) -> int:
     match op:
         case "Conv" | "ConvInteger" | "QLinearConv":
             weight = ins[3] if op == "QLinearConv" else ins[1]
             return prod(outs[0]) * prod(weight[1:])
         case "ConvTranspose":
             return prod(ins[0]) * prod(ins[1][1:])
-        case "Gemm" | "MatMul" | "MatMulInteger":
-            return prod(outs[0]) * ins[0][-1]
-        case "QLinearMatMul":
+        case "Gemm" | "MatMul" | "MatMulInteger" | "QLinearMatMul":
             return prod(outs[0]) * ins[0][-1]
         case "LSTM" | "GRU" | "RNN":
             steps_batch = prod(ins[0][:2])

@@ -40,9 +40,10 @@ def emit_program(
     not have, or knows by shape only, are left out. Raises IRError for a module of another level.
     """
     emitter = _Emitter(weights, exact_weights)
-    for op in main_function(module).body.block.ops:
+    main = main_function(module)
+    for op in main.body.block.ops:
         emitter.add(op)
-    return emitter.builder.build(target, emitter.tables(), manifest_extra)
+    return emitter.builder.build(main, target, emitter.tables(), manifest_extra)
 
 
 def instructions_of(

@@ -48,7 +48,7 @@ def emit_program(
         emitter.add(op)
     extra = dict(manifest_extra or {})
     extra["stats"] = {**extra.get("stats", {}), "schedule": schedule_facts(main)}
-    return emitter.builder.build(target, emitter.tables(), extra)
+    return emitter.builder.build(main, target, emitter.tables(), extra)
 
 
 def schedule_facts(main: func.FuncOp) -> dict[str, Any]:

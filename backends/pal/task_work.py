@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-from xdsl.dialects.builtin import StringAttr, TensorType
+from xdsl.dialects.builtin import TensorType
 from xdsl.ir import Operation, SSAValue
 
 from ...dialects import pal, tile
@@ -98,9 +98,7 @@ def _digital(
     op: Operation, ins: Sequence[Operand], outs: Sequence[Operand], device: Device
 ) -> Work:
     assert isinstance(op, TensorOp)
-    name = op.attributes.get("op")
-    host_op = name.data if isinstance(name, StringAttr) else ""
-    return kernel_work(op.kernel, ins, outs, device, host_op)
+    return kernel_work(op.kernel, ins, outs, device)
 
 
 def _traffic(op: TensorOp, ins: Sequence[Operand], outs: Sequence[Operand], device: Device) -> Work:

@@ -121,22 +121,15 @@ def recode_work(x: Operand) -> Work:
 
 
 def kernel_work(
-    kernel: Kernel,
-    ins: Sequence[Operand],
-    outs: Sequence[Operand],
-    device: Device,
-    host_op: str = "",
+    kernel: Kernel, ins: Sequence[Operand], outs: Sequence[Operand], device: Device
 ) -> Work:
-    """Operations and bytes rearranged by ``kernel``, without its memory traffic.
-
-    ``host_op`` is the ONNX operator of a host kernel.
-    """
+    """Operations and bytes rearranged by ``kernel``, without its memory traffic."""
     shapes = [x.shape for x in ins], [x.shape for x in outs]
     counts = count_work(kernel, *shapes)
     macs = counts.macs
     simple = counts.adds + counts.muls
     if kernel.kind == "host":
-        macs += host_macs(host_op, *shapes)
+        macs += host_macs(kernel.attrs["model"])
         simple *= HOST_OPERATIONS
     moves = kernel.kind in _MOVES or (kernel.kind, kernel.attrs.get("kind")) == _IM2COL
     _, written = touched_operands(kernel.kind, ins, outs)

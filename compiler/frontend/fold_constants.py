@@ -27,6 +27,20 @@ if TYPE_CHECKING:
 FOLD_BYTES = 1 << 26  # the most that one evaluation reads or writes
 _EAGER_BYTES = 1 << 20  # a cast of more is deferred
 _NEVER = RANDOM_OPS | {"If", "Loop", "Scan", "SequenceMap", "Dropout"}
+# Here onnx.reference differs from ONNX Runtime, whose results are ours: such nodes stay nodes.
+_OTHERWISE = {
+    "AveragePool": "it takes NaN for padding",
+    "Erf": "it computes doubles in float32",
+    "LRN": "it takes the number of samples for that of channels",
+    "LpNormalization": "it adds the numbers themselves for p = 1, not their magnitudes",
+    "LpPool": "windows that end in the padding have other values under ceil_mode",
+    "MaxPool": "it takes NaN for padding",
+    "PRelu": "it multiplies positive numbers too: zero by an infinite slope is NaN",
+    "QLinearConv": "it rounds after adding the zero point",
+    "QLinearMatMul": "it rounds after adding the zero point",
+    "ReduceMean": "the mean of no integers is the lowest one, not 0",
+    "Resize": "neighbours that are not finite reach a sample by a weight of zero",
+}
 # Output shapes depend on the data but never exceed rank x the input.
 _SHRINKING = frozenset(("NonZero", "Unique", "Compress", "NonMaxSuppression"))
 
@@ -43,7 +57,7 @@ def fold_node(
 
     ``inputs`` has None for an omitted input, ``outputs`` None for an output without static shape.
     """
-    if node.domain != "" or node.op_type in _NEVER:
+    if node.domain != "" or node.op_type in _NEVER | _OTHERWISE.keys():
         return None
     known = [spec for spec in outputs if spec is not None]
     if len(known) < len(outputs) and node.op_type not in _SHRINKING:

@@ -32,17 +32,6 @@ def host_node_operands(op: Operation) -> list[SSAValue]:
     return [operand for operand in op.operands if not _is_literal(operand)]
 
 
-def host_operand_shapes(model: bytes) -> list[tuple[int, ...]]:
-    """Shapes of what the node of a host model reads, those written into the model included."""
-    from onnx import ModelProto
-
-    graph = ModelProto.FromString(model).graph
-    shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
-    for value in graph.input:
-        shapes[value.name] = tuple(dim.dim_value for dim in value.type.tensor_type.shape.dim)
-    return [shapes[name] for node in graph.node[:1] for name in node.input if name in shapes]
-
-
 def host_node_model(op: Operation) -> bytes:
     """The serialized model whose inputs are ``host_node_operands`` and outputs the op's results.
 

@@ -1,14 +1,15 @@
 """Bring a model to the newest operator set, so that one meaning per operator has to be known.
 
-onnx.version_converter does the work, but for two operators. ``Scan`` of operator set 8 runs over a
-batch of sequences; it becomes a Scan of today over the batch around a Scan over the sequence.
-``PRelu`` before operator set 7 has one slope per channel, and today's broadcasting does not.
+onnx.version_converter does the work, with what it leaves undone mended by converter_gaps. ``Scan``
+of operator set 8 runs over a batch of sequences; it becomes a Scan of today over the batch around a
+Scan over the sequence.
 """
 
 from typing import TYPE_CHECKING
 
 from ...errors import ModelError
 from .check_model import first_line
+from .converter_gaps import mend, prepare
 from .rename_values import subgraphs_of
 
 if TYPE_CHECKING:
@@ -27,45 +28,20 @@ def upgrade_opset(proto: "ModelProto") -> "ModelProto":
     if entry is None or entry.version == newest:
         return proto
     version = entry.version
-    if version < 7:
-        _spread_slopes(proto)
     if version == 8 and _has_scan(proto.graph):
         _refuse_changed_in_9(proto.graph)
         _unbatch_scans(proto.graph)
         entry.version = 9
+    prepare(proto, version)
     try:
-        return version_converter.convert_version(proto, newest)
+        newer = version_converter.convert_version(proto, newest)
     except (version_converter.ConvertError, RuntimeError, ValueError, IndexError) as error:
         raise ModelError(
             f"operator set {version} must convert to {newest}: {first_line(error)}",
             help="export the model with a newer opset_version",
         ) from None
-
-
-def _spread_slopes(proto: "ModelProto") -> None:
-    """PRelu-6(x [N, C, ...], slope [C]) -> PRelu(x, Unsqueeze(slope) [C, 1, ...])."""
-    from onnx import helper, shape_inference
-
-    if all(node.op_type != "PRelu" for node in proto.graph.node):
-        return
-    graph = shape_inference.infer_shapes(proto).graph
-    rank = {
-        value.name: len(value.type.tensor_type.shape.dim)
-        for value in (*graph.input, *graph.value_info, *graph.output)
-    }
-    rank |= {tensor.name: len(tensor.dims) for tensor in graph.initializer}
-    nodes = []
-    for node in proto.graph.node:
-        if node.op_type == "PRelu" and rank.get(node.input[0], 0) > 2 and rank[node.input[1]] == 1:
-            axes = list(range(1, rank[node.input[0]] - 1))
-            slope = f"{node.output[0]}/slope"
-            nodes.append(helper.make_node("Unsqueeze", [node.input[1]], [slope], axes=axes))
-            node.input[1] = slope
-        copy = type(node)()
-        copy.CopyFrom(node)
-        nodes.append(copy)
-    del proto.graph.node[:]
-    proto.graph.node.extend(nodes)
+    mend(newer, proto, version)
+    return newer
 
 
 def _has_scan(graph: "GraphProto") -> bool:

@@ -122,7 +122,7 @@ class MeshExecutor(Executor):
                 return [values_of(operands[0]).astype(result.dtype, copy=False)]
             case _:
                 a, b = operands
-                return [multiply(a, b, step.name == "matmul_exact")]
+                return [multiply(a, b, step.name == "matmul_exact", self.exact)]
 
     def _kernel(self, step: Step, arrays: list[np.ndarray], format: str) -> list[Register]:
         """A tile operation, its results in the device's format."""
@@ -160,7 +160,9 @@ class MeshExecutor(Executor):
             )
             return Stationary(codes.decode(), codes)
         values = tensors[f"weights.{weight.weights}"].reshape(shape)
-        if not self.exact and is_float(values.dtype):
+        if self.exact:
+            return Stationary(values)  # as they were, where a device would hold codes
+        if is_float(values.dtype):
             values = round_to(values, weight.format)
         return Stationary(values.astype(weight.tensor.dtype, copy=False))
 

@@ -1,6 +1,7 @@
 """What the devices of a mesh do to numbers: rounding to formats, products in PAL.
 
-In exact mode nothing is rounded: encoding and decoding are the identity, a product is float32's.
+In exact mode nothing is rounded: encoding and decoding are the identity, a product is float32's, or
+float64's of such operands.
 In quantized mode values are rounded to a device's format. On a device that multiplies in PAL the
 format of all other values is pal16, the wide companion, in blocks along the last axis with the
 ceiling scale; infinities and magnitudes from 2^80 on (the constants of attention masks) take a
@@ -67,17 +68,22 @@ def encode_values(x: Register, format: str, axis: int, search: int, exact: bool)
     return encode(values, format, axis, None if search < 0 else search)
 
 
-def multiply(a: Register, b: Register, bit_exact: bool) -> np.ndarray:
+def multiply(a: Register, b: Register, bit_exact: bool, exact: bool) -> np.ndarray:
     """``pal.matmul``: float32 product of the decoded operands, or of the integer datapath.
 
-    ``bit_exact`` needs both operands as codes; values (exact mode) are multiplied as they are.
+    ``bit_exact`` needs both operands as codes. In ``exact`` mode there are none: values are
+    multiplied as they are, in at least float32.
     """
-    if bit_exact:
+    if bit_exact and not exact:
         left, right = codes_of(a), codes_of(b)
         if left is not None and right is not None:
             return matmul_exact(left, right).astype(np.float32)
     try:
         with np.errstate(all="ignore"):
+            if exact:
+                x, y = values_of(a), values_of(b)
+                dtype = np.result_type(x, y, np.float32)
+                return np.asarray(np.matmul(x.astype(dtype), y.astype(dtype)))
             return matmul(_operand(a), _operand(b))
     except ValueError as error:
         raise InputError(f"operands of a product must fit: {error}") from error

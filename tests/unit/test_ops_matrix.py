@@ -93,6 +93,14 @@ def test_gemm(c: Shape | None, transposed: tuple[int, int], constants: str) -> N
     check("Gemm", inputs, attrs, constants)
 
 
+@pytest.mark.parametrize("dtype", [np.int32, np.int64, np.uint32, np.uint64])
+@pytest.mark.parametrize("factors", [{}, {"alpha": 2.0, "beta": 3.0}])
+def test_gemm_of_integers(dtype: Any, factors: dict[str, float]) -> None:
+    shapes = {"A": (3, 4), "B": (4, 5), "C": (5,)}
+    inputs = {name: abs(floats(*shape) * 9).astype(dtype) for name, shape in shapes.items()}
+    check("Gemm", inputs, factors, "")
+
+
 def test_gemm_of_a_layer_is_one_linear() -> None:
     inputs = {"A": floats(3, 4), "B": floats(5, 4), "C": floats(5)}
     assert check("Gemm", inputs, {"transB": 1, "alpha": 0.5}, "B C").ops == ["linear"]

@@ -1,6 +1,7 @@
 """Products of matrices: constant operands become stationary weights, computed pairs contract."""
 
 from collections.abc import Callable, Sequence
+from functools import reduce
 from math import prod
 
 import numpy as np
@@ -20,6 +21,7 @@ from ..exact_products import (
 from ..graph_builder import GraphBuilder
 from ..lowering import NotLowered, OnnxNode, lowers
 from ..matrix_product import is_float, multiply
+from .scalar_formulas import finish, number
 
 
 @lowers("MatMul")
@@ -83,12 +85,12 @@ def _combine(
         return product
     ins = [product] if c is None else [product, c]
     body = b.body(*ins)
-    name = body.types[0]
-    result = 0 if alpha == 1 else body.mul(0, body.const(alpha, name.removeprefix("u")))
-    if c is not None:
-        addend = 1 if beta == 1 else body.mul(1, body.const(beta, name.removeprefix("u")))
-        result = body.add(result, addend)
-    return b.map(ins, body.finish(result))
+    registers = [body.signless(i) for i in range(len(ins))]
+    terms = [
+        x if factor == 1 else body.mul(x, number(body, factor, x))
+        for x, factor in zip(registers, (alpha, beta), strict=False)
+    ]
+    return b.map(ins, finish(body, reduce(body.add, terms), dtype_of(product)))
 
 
 @lowers("MatMulInteger")

@@ -102,7 +102,8 @@ def lower_slice(b: GraphBuilder, node: OnnxNode) -> SSAValue:
     axes = axes if axes is not None else list(range(len(starts)))
     for axis, lo, by in zip(axes, starts, steps, strict=True):
         axis = normalise_axis(axis, x)
-        first[axis], _, step[axis] = slice(lo, None, by).indices(shape[axis])
+        start, _, step[axis] = slice(lo, None, by).indices(shape[axis])
+        first[axis] = max(start, 0)  # backwards from before the start, ONNX takes the first element
     if _is_whole(shape, node.out_shape, step):
         return x
     return b.slice(x, first, node.out_shape, step)

@@ -113,6 +113,8 @@ def lower_hardmax(b: GraphBuilder, node: OnnxNode) -> SSAValue:
     """1 at the first maximum along the axis, 0 elsewhere."""
     x = node.required(0)
     shape = shape_of(x)
+    if 0 in shape:
+        return x
     axis = normalise_axis(node.attrs["axis"], x)
     best = b.reduce(x, "argmax", [axis], keepdims=True)
     places = axis_numbers(b, len(shape), axis, shape[axis])

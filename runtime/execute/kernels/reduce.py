@@ -20,7 +20,8 @@ def reduce(
 ) -> np.ndarray:
     """Reduce ``x`` along ``axes``; float16 and bfloat16 accumulate in float32, integers wrap.
 
-    An empty maximum is -inf or the lowest integer (minimum alike), an empty mean NaN.
+    An empty maximum is -inf or the lowest integer (minimum alike), an empty mean NaN
+    or the integer 0.
     Raises ProgramError for axes that are not distinct axes of ``x``.
     """
     (x,) = inputs
@@ -72,9 +73,9 @@ def _mean(x: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
     count = prod(x.shape[a] for a in axes)
     if is_float(x.dtype):
         return np.true_divide(_sum(x, axes), count)
-    if count == 0:
-        raise ProgramError("the mean of no integers is not defined")
     total = np.add.reduce(x, axis=axes, dtype=np.uint64 if x.dtype.kind == "u" else np.int64)
+    if count == 0:
+        return total
     return (total - np.fmod(total, total.dtype.type(count))) // total.dtype.type(count)
 
 
@@ -89,6 +90,9 @@ def _arg_extreme(x: np.ndarray, kind: str, axes: tuple[int, ...], select_last: b
     if len(axes) != 1:
         raise ProgramError(f"{kind} must reduce one axis, not {len(axes)}")
     (axis,) = axes
+    rest = (*x.shape[:axis], *x.shape[axis + 1 :])
+    if 0 in rest:  # numpy looks at the axis first, which may be empty as well
+        return np.zeros(rest, np.int64)
     find = np.argmax if kind == "argmax" else np.argmin
     if select_last:
         return x.shape[axis] - 1 - find(np.flip(x, axis), axis=axis)
