@@ -3,9 +3,9 @@
     python benchmarks/models.py MODEL.onnx ... [--targets memcap-phone mesh-small] [--json]
 
 Inputs come from MODEL's ``.npz`` (arrays by input name, or ``in_0``, ``in_1`` ... in the order of
-the graph's inputs; ``NAME.npz`` also serves ``NAME.exporter.onnx``) or are drawn at random. The
-table shows whether the exact mode agrees with ONNX Runtime, what stayed on the chip, and what each
-step took.
+the graph's inputs; ``NAME.npz`` also serves ``NAME.exporter.onnx``) or are drawn at random; what
+the model leaves open of its inputs' shapes is bound to theirs. The table shows whether the exact
+mode agrees with ONNX Runtime, what stayed on the chip, and what each step took.
 """
 
 import argparse
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 
 COLUMNS = (
     "model", "target", "max_rel_error", "on_chip_ops", "on_chip_work", "compile_s", "peak_mb",
@@ -46,7 +47,7 @@ def measure(model: Path, target: str) -> dict[str, Any]:
     row: dict[str, Any] = {"model": model.stem, "target": target}
     with tempfile.TemporaryDirectory() as folder:
         program = Path(folder) / "model.semc"
-        done = semc("compile", model, "-t", target, "-o", program, "-q")
+        done = semc("compile", model, "-t", target, "-o", program, "-q", *dims_of(model))
         if "error" in done:
             return row | {"max_rel_error": done["error"], "error": done["error"]}
         inputs = inputs_of(model, program, Path(folder))
@@ -80,17 +81,36 @@ def semc(*arguments: object) -> dict[str, Any]:
     return found
 
 
-def inputs_of(model: Path, program: Path, folder: Path) -> list[object]:
-    """The arguments that give the program its inputs."""
+def data_of(model: Path, names: list[str]) -> dict[str, np.ndarray]:
+    """The arrays of the model's data file for the inputs ``names``; none without a file."""
     data = [model.with_suffix(".npz"), model.with_name(model.name.split(".")[0] + ".npz")]
     found = next((path for path in data if path.exists()), None)
     if found is None:
-        return ["--random", 1]
-    names = [port["name"] for port in semc("inspect", program)["inputs"]]
+        return {}
     with np.load(found) as arrays:
-        named = {
-            name: arrays[name if name in arrays else f"in_{i}"] for i, name in enumerate(names)
-        }
+        return {name: arrays[name if name in arrays else f"in_{i}"] for i, name in enumerate(names)}
+
+
+def dims_of(model: Path) -> list[str]:
+    """The arguments that bind every open dimension of an input to that of its array."""
+    graph = onnx.load(model, load_external_data=False).graph
+    weights = {tensor.name for tensor in graph.initializer}
+    inputs = [value for value in graph.input if value.name not in weights]
+    arrays = data_of(model, [value.name for value in inputs])
+    return [
+        f"--dim={value.name}.{axis}={arrays[value.name].shape[axis]}"
+        for value in inputs
+        if value.name in arrays
+        for axis, dim in enumerate(value.type.tensor_type.shape.dim)
+        if not dim.HasField("dim_value")
+    ]
+
+
+def inputs_of(model: Path, program: Path, folder: Path) -> list[object]:
+    """The arguments that give the program its inputs."""
+    named = data_of(model, [port["name"] for port in semc("inspect", program)["inputs"]])
+    if not named:
+        return ["--random", 1]
     path = folder / "inputs.npz"
     np.savez(path, **named)
     return ["--input", path]

@@ -78,6 +78,8 @@ def window(g: ModelDraw, sizes: list[int], kernel: list[int], op_type: str) -> d
         hops = attrs.get("strides", [1] * rank)
         if any(n < hop for n, hop in zip(reach, hops, strict=True)):
             raise Refused("ONNX Runtime pads by a negative amount")
+        if max(steps) > 1:
+            raise Refused("ONNX Runtime pads as if there were no dilation")
     if how in ("none", "pads", "VALID") and op_type != "ConvTranspose":
         for i, (size, span) in enumerate(zip(sizes, reach, strict=True)):
             if size + pads[i] + pads[i + rank] < span:

@@ -19,6 +19,8 @@ def reduce_(g: ModelDraw, op_type: str) -> None:
     x = g.pick(dtypes_of(op_type, g.opset))
     if not is_real(x.dtype) and (np.abs(x.array.astype(np.float64)) > 2**20).any():
         raise Refused("what the overflow of a sum gives is not defined")
+    if op_type in ("ReduceLogSum", "ReduceLogSumExp") and not is_real(x.dtype):
+        raise Refused("a logarithm just below a whole number is cut to the one below")
     if op_type == "ReduceMean" and is_real(x.dtype) and not x.array.size:
         raise Refused("what the mean of no numbers is, is not defined")
     axes = g.axes(x.rank)

@@ -38,6 +38,7 @@ class ConvertOnnxToGraph(ModulePass):
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         for block in function_blocks(op):
+            erase_dead(block)  # what a body computed for an output that nobody uses
             builder = GraphBuilder(weights_of(ctx), InsertPoint.at_start(block), UNKNOWN_LOC)
             replacements = Replacements()
             for inner in list(block.ops):

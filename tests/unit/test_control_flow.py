@@ -316,6 +316,19 @@ def test_noise_differs_from_iteration_to_iteration_and_not_from_run_to_run() -> 
     assert not np.array_equal(one[0], one[1])
 
 
+@pytest.mark.parametrize("target", ["memcap-demo", "mesh-small"])
+def test_stacked_outputs_that_nobody_uses_are_not_carried(target: str) -> None:
+    for proto, inputs in (counted(), scanned(scan_output_axes=[0, 1])):
+        used = [proto.graph.output[0], *proto.graph.output[2:]]
+        want = expected(proto, inputs)
+        del proto.graph.output[:]
+        proto.graph.output.extend(used)
+        result = semc.simulate(semc.compile(proto, target), inputs, mode="exact")
+        assert len(result.outputs) == len(used)
+        for output, array in zip(used, [want[0], *want[2:]], strict=True):
+            np.testing.assert_allclose(result.outputs[output.name], array, rtol=1e-5, atol=1e-6)
+
+
 def test_a_loop_that_cannot_end_is_refused() -> None:
     inner = body([node("Neg", ["s"], ["t"])], [("s", "t", [2])])
     proto = model([loop(["", "", "x"], ["y"], inner)], [info("x", [2])], [info("y", [2])])

@@ -60,13 +60,9 @@ def lower_loop(b: GraphBuilder, node: OnnxNode) -> list[SSAValue | None]:
         raise ModelError(
             "a loop must end: give it a trip count or a condition that changes", where=node.name
         )
-    lengths = {
-        spec[0][0]
-        for spec, _ in zip(node.outputs[count:], yielded[count:], strict=False)
-        if spec is not None
-    }
+    wanted = _stacked_outputs(node, count)
     most, counted = _bound(b, trip)
-    length = min([most, *lengths])
+    length = min([most, *(shape[0] for shape in wanted.values())])
     if counted is not None:
         most = length  # one iteration more would have no row to write
     ends = InsertPoint.before(block.last_op)  # type: ignore[arg-type]
@@ -78,11 +74,21 @@ def lower_loop(b: GraphBuilder, node: OnnxNode) -> list[SSAValue | None]:
         always = b.at(InsertPoint.at_start(block)).constant(np.array(True))
         block.args[1].replace_all_uses_with(always)
         block.erase_arg(block.args[1])
-    rows = yielded[len(carried) :]
-    stacks = [_empty(b, length if lengths else 0, row) for row in rows]
+    rows = [yielded[len(carried) + i] for i in wanted]
+    stacks = [_empty(b, length, row) for row in rows]
     yielded[len(carried) :] = _write_rows(inner, block, rows, stacks, block.args[0])
     results = _loop(b, block, [*carried, *stacks], yielded, most, counted, conditional)
-    return list(results[int(conditional) :])
+    stacked = dict(zip(wanted, results[len(carried) :], strict=True))
+    return [
+        *results[int(conditional) : len(carried)],
+        *(stacked.get(i) for i in range(len(node.outputs) - count)),
+    ]
+
+
+def _stacked_outputs(node: OnnxNode, count: int) -> dict[int, tuple[int, ...]]:
+    """The stacked outputs that something uses, behind ``count`` others: number and shape."""
+    given = enumerate(node.outputs[count:])
+    return {i: spec[0] for i, spec in given if spec is not None}
 
 
 @lowers("Scan")
@@ -109,19 +115,21 @@ def lower_scan(b: GraphBuilder, node: OnnxNode) -> list[SSAValue | None]:
         block.erase_arg(arg)
     inner = b.at(InsertPoint.before(block.last_op))  # type: ignore[arg-type]
     yielded = _yielded(block)
-    rows = yielded[len(states) :]
+    wanted = _stacked_outputs(node, len(states))
+    count = len(yielded) - len(states)
+    rows = [yielded[len(states) + i] for i in wanted]
     stacks = [_empty(b, length, row) for row in rows]
-    out_way = node.attrs.get("scan_output_directions") or [0] * len(rows)
+    out_way = node.attrs.get("scan_output_directions") or [0] * count
     yielded[len(states) :] = [
-        _write_rows(inner, block, [row], [stack], number[way])[0]
-        for row, stack, way in zip(rows, stacks, out_way, strict=True)
+        _write_rows(inner, block, [row], [stack], number[out_way[i]])[0]
+        for i, row, stack in zip(wanted, rows, stacks, strict=True)
     ]
     results = _loop(b, block, [*states, *stacks], yielded, length, None, False)
-    out_axes = node.attrs.get("scan_output_axes") or [0] * len(rows)
-    return [
-        *results[: len(states)],
-        *(_to_axis(b, y, axis) for y, axis in zip(results[len(states) :], out_axes, strict=True)),
-    ]
+    out_axes = node.attrs.get("scan_output_axes") or [0] * count
+    stacked = {
+        i: _to_axis(b, y, out_axes[i]) for i, y in zip(wanted, results[len(states) :], strict=True)
+    }
+    return [*results[: len(states)], *(stacked.get(i) for i in range(count))]
 
 
 def _loop(
