@@ -10,8 +10,8 @@ import os
 import re
 import tomllib
 import warnings
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 from glob import glob
 from pathlib import Path
@@ -65,6 +65,12 @@ class Verdict:
     computes: bool = True
 
 
+#: Runs a prepared model: inputs in, outputs out, both in the model's order.
+Run = Callable[[Sequence[Any]], Sequence[Any]]
+Prepare = Callable[[onnx.ModelProto], Run]
+Judge = Callable[[Case], Verdict]
+
+
 def load_cases() -> list[Case]:
     """Every case that the installed onnx has, by name."""
     from onnx.backend.test.loader import load_model_tests
@@ -83,24 +89,39 @@ def load_cases() -> list[Case]:
 
 def run_case(case: Case, target: str | None = None) -> Verdict:
     """Compile, save, load and simulate one case, and compare."""
-    from onnx.backend.test.runner import Runner
-
     from semc.onnx_backend import Backend
 
     facts: dict[str, Any] = {}
+
+    def prepare(model: onnx.ModelProto) -> Run:
+        prepared = Backend.prepare(model, target=target)
+
+        def run(inputs: Sequence[Any]) -> Sequence[Any]:
+            outputs = prepared.run(inputs)
+            assert prepared.program is not None
+            facts.update(_facts(prepared.program.manifest["stats"]))
+            return outputs
+
+        return run
+
+    return replace(run_case_by(prepare, case), **facts)
+
+
+def run_case_by(prepare: Prepare, case: Case) -> Verdict:
+    """Run one case by whatever ``prepare`` makes of its model, and compare."""
+    from onnx.backend.test.runner import Runner
+
     try:
-        prepared = Backend.prepare(case.model, target=target)
+        run = prepare(case.model)
         sets = list(_data_sets(case))
         assert sets, "a case must have data"
         for inputs, expected in sets:
-            outputs = list(prepared.run(inputs))
-            assert prepared.program is not None
-            facts = _facts(prepared.program.manifest["stats"])
+            outputs = list(run(inputs))
             Runner.assert_similar_outputs(expected, outputs, rtol=case.rtol, atol=case.atol)
     except Exception as error:  # a case fails by whatever is raised
         why = f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]
-        return Verdict(case.name, False, why, **facts)
-    return Verdict(case.name, True, **facts)
+        return Verdict(case.name, False, why)
+    return Verdict(case.name, True)
 
 
 def _facts(stats: dict[str, Any]) -> dict[str, Any]:
@@ -111,7 +132,7 @@ def _facts(stats: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def run_cases(cases: list[Case], jobs: int, target: str | None = None) -> Iterator[Verdict]:
+def run_cases(cases: list[Case], jobs: int, judge: Judge = run_case) -> Iterator[Verdict]:
     """Each case in one of ``jobs`` processes; one that dies or hangs costs one case."""
     context = multiprocessing.get_context("fork")
     waiting = list(enumerate(cases))[::-1]
@@ -121,7 +142,7 @@ def run_cases(cases: list[Case], jobs: int, target: str | None = None) -> Iterat
         # A few cases a process: forking is cheap, but first uses of libraries are not.
         batch = [waiting.pop()[0] for _ in range(min(50, len(waiting)))]
         receiver, sender = context.Pipe(duplex=False)
-        process = context.Process(target=_work, args=(sender, cases, batch, target), daemon=True)
+        process = context.Process(target=_work, args=(sender, cases, batch, judge), daemon=True)
         process.start()
         sender.close()
         running[receiver] = (process, batch)
@@ -166,12 +187,12 @@ def surprises(verdicts: Iterable[Verdict]) -> list[str]:
     return lines
 
 
-def _work(sender: Any, cases: list[Case], batch: list[int], target: str | None) -> None:
+def _work(sender: Any, cases: list[Case], batch: list[int], judge: Judge) -> None:
     silent = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silent, 2)
     warnings.simplefilter("ignore")  # the reference evaluator divides by zero and overflows
     for index in batch:
-        sender.send(run_case(cases[index], target))
+        sender.send(judge(cases[index]))
 
 
 def _qualified(node: onnx.NodeProto) -> str:

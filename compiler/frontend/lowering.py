@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from xdsl.ir import Region, SSAValue
 
+from ...dialects.onnx import RANDOM_OPS
 from .graph_builder import GraphBuilder
 
 FAMILIES = (
@@ -37,6 +38,22 @@ FAMILIES = (
     "sorting",
     "spectral",
 )
+
+
+_RANDOM = "draws random numbers, for which ONNX fixes no generator"
+_OPTIONAL = "works on optionals, which are no tensors"
+#: What is meant for the host processor, and why. Operators on strings and sequences never get here:
+#: their values are no tensors.
+HOST_OPERATORS: dict[str, str] = {
+    **dict.fromkeys(RANDOM_OPS, _RANDOM),
+    "ImageDecoder": "decodes a compressed image file",
+    "NonMaxSuppression": "how many boxes are left depends on their scores",
+    "Optional": _OPTIONAL,
+    "OptionalGetElement": _OPTIONAL,
+    "OptionalHasElement": _OPTIONAL,
+    "TfIdfVectorizer": "looks sequences of tokens up in a dictionary",
+    "Unique": "how many elements are left depends on their values",
+}
 
 
 class NotLowered(Exception):

@@ -26,7 +26,7 @@ from ..context import weights_of
 from ..diagnostics import single_line, where_of
 from ..frontend.graph_builder import GraphBuilder
 from ..frontend.host_node import host_node_model, host_node_operands, subgraph_operators
-from ..frontend.lowering import NotLowered, OnnxNode, lowerings
+from ..frontend.lowering import HOST_OPERATORS, NotLowered, OnnxNode, lowerings
 from ..rewriting import VALUE_NAMES, Replacements, erase_dead, function_blocks, name_result
 
 
@@ -67,10 +67,10 @@ def _lower(b: GraphBuilder, op: OnnxOp) -> list[SSAValue | None]:
     """One value a result, None for a result that nothing uses. Raises NotLowered."""
     if isinstance(op, SubgraphOp):
         kinds = ", ".join(subgraph_operators(op))
-        raise NotLowered(f"{kinds}: not ONNX's own, or values without a static tensor type")
+        raise NotLowered(f"{kinds}: foreign, or values that are no tensors of static shape")
     lowering = lowerings().get(op.op_type) if not op.domain else None
     if lowering is None:
-        raise NotLowered("no lowering of this operator")
+        raise NotLowered(HOST_OPERATORS.get(op.op_type, "no lowering of this operator"))
     b.created.clear()
     node = onnx_node(op)
     try:
