@@ -118,6 +118,8 @@ def global_pool(g: ModelDraw, op_type: str) -> None:
 def loss(g: ModelDraw, op_type: str) -> None:
     x = g.pick([t for t in FLOATS if t in dtypes_of(op_type, g.opset)], 2, 4)
     classes = x.shape[1]
+    if not x.array.size:
+        raise Refused("what the mean of no numbers is, is not defined")
     rng = np.random.default_rng(g.number(0, 999))
     labels = rng.integers(0, max(classes, 1), (x.shape[0], *x.shape[2:]))
     operands = [x, g.given(labels.astype(np.int64), constant=False)]
