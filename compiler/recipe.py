@@ -41,6 +41,7 @@ def tile_passes(target: str) -> "list[ModulePass]":
         lower = ConvertGraphToTile(**asdict(costs_of(machine)))
         cut = CutTiles(machine.array.rows, machine.weight_cols)
     return [
+        FuseMaps(),  # what is one map need not be lowered, and verified, as many
         lower,
         FoldViews(),
         FuseMaps(),

@@ -21,6 +21,7 @@ trip count once, its condition before each iteration.
 
 from collections.abc import Sequence
 from functools import lru_cache
+from math import prod
 from typing import ClassVar
 
 import numpy as np
@@ -59,7 +60,7 @@ from xdsl.irdl import (
 )
 from xdsl.parser import AttrParser, Parser
 from xdsl.printer import Printer
-from xdsl.traits import IsTerminator, NoTerminator, Pure
+from xdsl.traits import IsolatedFromAbove, IsTerminator, NoTerminator, Pure
 from xdsl.utils.exceptions import VerifyException
 
 from .attributes import WeightAttr, segment_sizes, table_of
@@ -87,7 +88,7 @@ class BufferType(ParametrizedAttribute, TypeAttribute):
     @property
     def nbytes(self) -> int:
         """Bytes of the tensor (i1 takes a byte)."""
-        return int(np.prod(shape_of(self.tensor), dtype=np.int64)) * dtype_of(self.tensor).itemsize
+        return prod(shape_of(self.tensor)) * dtype_of(self.tensor).itemsize
 
     @classmethod
     def parse_parameters(cls, parser: AttrParser) -> Sequence[Attribute]:
@@ -328,6 +329,7 @@ class RegionSlot(SelfContained):
     ins = var_operand_def(BufferType)
     outs = var_operand_def(BufferType)
     body = region_def("single_block")
+    traits = traits_def(IsolatedFromAbove())
     irdl_options = (AttrSizedOperandSegments(as_property=True),)
     READ_FACTS: ClassVar = dict.fromkeys(("slot", "event", "node"), type_alone)
 

@@ -42,7 +42,7 @@ from xdsl.irdl import (
 )
 from xdsl.parser import Parser
 from xdsl.printer import Printer
-from xdsl.traits import IsTerminator, Pure
+from xdsl.traits import IsolatedFromAbove, IsTerminator, OpTrait, Pure
 from xdsl.utils.exceptions import VerifyException
 
 from .body import body_of, region_of, result_type_name, type_name
@@ -257,8 +257,10 @@ def tensor_op(dialect: str, kind: str, terminator: type[Operation]) -> type[Tens
     for field, type_ in FIELDS[kind]:
         if type_ != "body":
             namespace[f"{field}_"] = prop_def(_CONSTRAINTS[type_], prop_name=field)
-    if kind != "host":
-        namespace["traits"] = traits_def(Pure())
+    traits: list[OpTrait] = [] if kind == "host" else [Pure()]
+    if any(type_ == "body" for _, type_ in FIELDS[kind]):
+        traits.append(IsolatedFromAbove())
+    namespace["traits"] = traits_def(*traits)
     name = f"{kind.capitalize()}Op"
     return cast(type[TensorOp], irdl_op_definition(type(name, (TensorOp,), namespace)))
 

@@ -54,16 +54,16 @@ class Premises:
 
     def add_body(self, block: Block) -> bool:
         """Operations of ``block`` and what each reads; False where that is more than its own."""
-        numbers: dict[SSAValue, int] = {}
+        numbers: dict[int, int] = {}  # by identity, which is what values compare by
         for argument in block.args:
-            numbers[argument] = len(numbers)
+            numbers[id(argument)] = len(numbers)
             self.parts.append(argument.type)
         for op in block.ops:
             if op.parent is not block or (op.regions and not isinstance(op, SelfContained)):
                 return False
             operands = list(op.operands)
             for operand in operands:
-                number = numbers.get(operand)
+                number = numbers.get(id(operand))
                 if number is None:
                     return False
                 self.numbers.append(number)
@@ -71,7 +71,7 @@ class Premises:
             if not self.add_regions(op):
                 return False
             for result in op.results:
-                numbers[result] = len(numbers)
+                numbers[id(result)] = len(numbers)
         self.parts.append(None)
         return True
 

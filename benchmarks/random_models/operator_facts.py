@@ -33,7 +33,7 @@ NEAR_ONE = _names("""
 #: Operators on which ONNX Runtime differs from ONNX's text, so that the evaluator goes first.
 REFERENCE_FIRST = _names("DFT MaxUnpool STFT")
 #: The same for one element type: ONNX Runtime computes these in float32.
-IN_FLOAT32 = {("Shrink", "float64")}
+IN_FLOAT32 = {("Shrink", t) for t in ("float64", "int32", "int64", "uint32", "uint64")}
 #: Operators on which the evaluator differs, so that only ONNX Runtime is asked.
 RUNTIME_ONLY = _names("""
     AveragePool ConvTranspose GlobalMaxPool Hardmax LRN Loop LpNormalization LpPool MaxPool

@@ -4,7 +4,7 @@ import numpy as np
 
 from .arrays import FLOATS, dtypes_of
 from .model_draw import ModelDraw, draws
-from .oracle import Refused, Value
+from .oracle import Refused, Value, refuse_overflow
 
 
 def real(g: ModelDraw, op_type: str) -> list[np.dtype]:
@@ -34,6 +34,7 @@ def gemm(g: ModelDraw, op_type: str) -> None:
     b = g.like(a, [n, k] if trans_b else [k, n])
     bias = g.choose([[n], [1], [m, 1], [m, n], [], None])
     c = [] if bias is None and g.opset >= 11 else [g.like(a, bias or [])]
+    refuse_overflow(a, b, *c)
     alpha, beta = g.choose([1.0, 2.0, 0.5]), g.choose([1.0, 2.0, 0.0])
     g.node(op_type, [a, b, *c], transA=trans_a, transB=trans_b, alpha=alpha, beta=beta)
 

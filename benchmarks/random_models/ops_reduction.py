@@ -6,7 +6,7 @@ import numpy as np
 
 from .arrays import FLOATS, dtypes_of
 from .model_draw import ModelDraw, draws
-from .oracle import Refused, Value, is_real
+from .oracle import Refused, Value, is_real, refuse_overflow
 
 INPUT_AXES = 18
 
@@ -17,8 +17,7 @@ INPUT_AXES = 18
 )  # fmt: skip
 def reduce_(g: ModelDraw, op_type: str) -> None:
     x = g.pick(dtypes_of(op_type, g.opset))
-    if not is_real(x.dtype) and (np.abs(x.array.astype(np.float64)) > 2**20).any():
-        raise Refused("what the overflow of a sum gives is not defined")
+    refuse_overflow(x)
     if op_type in ("ReduceLogSum", "ReduceLogSumExp") and not is_real(x.dtype):
         raise Refused("a logarithm just below a whole number is cut to the one below")
     if op_type == "ReduceMean" and is_real(x.dtype) and not x.array.size:

@@ -191,6 +191,14 @@ def _has_fraction(wide: np.ndarray) -> bool:
     return not bool((np.isfinite(wide) & (wide == np.rint(wide))).all())
 
 
+def refuse_overflow(*values: Value) -> None:
+    """Raise ``Refused`` where sums or products of these integers may overflow."""
+    for value in values:
+        wide = np.abs(value.array.astype(np.float64))
+        if not is_real(value.dtype) and (wide > 2**20).any():
+            raise Refused("what an overflow gives is not defined")
+
+
 def _refuse_undefined(op_type: str, operands: Sequence[Value]) -> None:
     for value in operands:
         if not is_real(value.dtype):

@@ -84,6 +84,7 @@ class Normalizer:
         self._pads: dict[str, NodeProto] = {}  # makers of some of them
         self._types: dict[str, TypeProto] = {}
         self._data: dict[str, TensorProto] = {}
+        self._inferred: dict[object, list[TypeProto | None]] = {}
         self._names: set[str] = set()
         self._named: dict[int, NodeProto] = {}
         self._counts: dict[str, int] = {}
@@ -122,8 +123,10 @@ class Normalizer:
     def _visit(self, node: "NodeProto") -> list["NodeProto"]:
         """Handle one node; returns nodes to handle in its place."""
         self._give_name(node)
-        rename_uses(node, _Aliases(self.aliases, used_names(node)))
         reads = used_names(node)
+        if not self.aliases.keys().isdisjoint(reads):
+            rename_uses(node, _Aliases(self.aliases, reads))
+            reads = used_names(node)
         for name in reads:
             if name not in self.specs and name not in self._unknown:
                 raise ModelError(f"every value must be defined, {name!r} is not", where=node.name)
@@ -359,8 +362,6 @@ class Normalizer:
 
     def _infer(self, node: "NodeProto") -> list[TensorSpec | None]:
         """The static type of each output; None where onnx cannot tell."""
-        from onnx import checker, shape_inference
-
         if is_port_node(node):
             if node.op_type == UNPACK:
                 self._types[node.output[0]] = port_type(node)
@@ -369,14 +370,49 @@ class Normalizer:
         if schema is None or not schema.has_type_and_shape_inference_function:
             return [None] * len(node.output)
         reads = used_names(node)
-        types = {name: self._type(name) for name in reads}
+        kinds = self._infer_types(schema, node, reads)
+        specs = [
+            None if kind is None else spec_of(kind, self.declared.get(name))
+            for name, kind in zip(node.output, kinds, strict=True)
+        ]
+        for name, spec, kind in zip(node.output, specs, kinds, strict=True):
+            if spec is None and kind is not None:
+                self._types[name] = kind
+        if specs[0] is not None and all(name in self.specs for name in reads):
+            shapes = [self.specs[name].shape if name else None for name in node.input]
+            check_operands(node, shapes, specs[0].shape)
+        if node.op_type == "Range":
+            known = [self.constants.get(name) for name in node.input]
+            values = [v.item() for v in known if isinstance(v, np.ndarray)]
+            if len(values) == len(known):
+                check_range(node, *values)
+        return specs
+
+    def _infer_types(
+        self, schema: "OpSchema", node: "NodeProto", reads: list[str]
+    ) -> list["TypeProto | None"]:
+        """What onnx says of each output; nodes alike in all that decides it are asked once."""
+        from onnx import checker, shape_inference
+
         data = {name: self._data_of(name) for name in reads if name in self.constants}
         shown = {name: tensor for name, tensor in data.items() if tensor is not None}
+        has_subgraphs = any(True for _ in subgraphs_of(node))
+        alike = None
+        if not shown and not has_subgraphs and all(name in self.specs for name in reads):
+            alike = (
+                schema,
+                tuple(attribute.SerializeToString() for attribute in node.attribute),
+                tuple(self.specs[name] if name else None for name in node.input),
+                tuple(map(bool, node.output)),
+            )
+            if alike in self._inferred:
+                return self._inferred[alike]
+        types = {name: self._type(name) for name in reads}
         try:
             found = shape_inference.infer_node_outputs(
                 schema, node, types, shown, opset_imports=self._imports
             )
-            if any(True for _ in subgraphs_of(node)) and not all(
+            if has_subgraphs and not all(
                 name in found and spec_of(found[name]) for name in node.output if name
             ):
                 found |= self._infer_as_model(node, types, shown)
@@ -390,22 +426,10 @@ class Normalizer:
                 f"the operands of {node.op_type} must fit together: {first_line(error)}",
                 where=node.name,
             ) from None
-        specs = [
-            spec_of(found[name], self.declared.get(name)) if name in found else None
-            for name in node.output
-        ]
-        for name, spec in zip(node.output, specs, strict=True):
-            if spec is None and name in found:
-                self._types[name] = found[name]
-        if specs[0] is not None and all(name in self.specs for name in reads):
-            shapes = [self.specs[name].shape if name else None for name in node.input]
-            check_operands(node, shapes, specs[0].shape)
-        if node.op_type == "Range":
-            known = [self.constants.get(name) for name in node.input]
-            values = [v.item() for v in known if isinstance(v, np.ndarray)]
-            if len(values) == len(known):
-                check_range(node, *values)
-        return specs
+        kinds = [found.get(name) for name in node.output]
+        if alike is not None:
+            self._inferred[alike] = kinds
+        return kinds
 
     def _infer_as_model(
         self,
@@ -435,7 +459,8 @@ class Normalizer:
             return [None] * len(node.output)
 
     def _append(self, node: "NodeProto", specs: list[TensorSpec | None]) -> None:
-        causes = [self._unknown[name] for name in used_names(node) if name in self._unknown]
+        unknown = self._unknown
+        causes = [unknown[n] for n in used_names(node) if n in unknown] if unknown else []
         loose = bool(causes)
         for name, inferred in zip(node.output, specs, strict=True):
             if not name:

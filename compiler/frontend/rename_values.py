@@ -22,6 +22,8 @@ def subgraphs_of(node: "NodeProto") -> Iterator["GraphProto"]:
 def captured_names(node: "NodeProto") -> list[str]:
     """Outer values that the subgraphs of ``node`` read, each once, in order of first use."""
     captured: dict[str, None] = {}
+    if not node.attribute:
+        return []
     for graph in subgraphs_of(node):
         captured.update(dict.fromkeys(free_names(graph)))
     return list(captured)
@@ -46,12 +48,7 @@ def free_names(graph: "GraphProto") -> list[str]:
 
 def used_names(node: "NodeProto") -> list[str]:
     """Every value that ``node`` reads, directly or through a subgraph."""
-    names = [name for name in node.input if name]
-    return (
-        names + captured_names(node)
-        if any(a.type in (GRAPH, GRAPHS) for a in node.attribute)
-        else names
-    )
+    return [name for name in node.input if name] + captured_names(node)
 
 
 def rename_uses(node: "NodeProto", names: Mapping[str, str]) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from semc.compiler.frontend.lowering import NotLowered
+from semc.compiler.frontend.ops.elementwise import MOST_OPERANDS
 from semc.dialects.body import scalar_ops
 from semc.dialects.types import onnx_type_of
 
@@ -175,6 +176,17 @@ def test_variadic(op: str, count: int) -> None:
     shapes = [(3, 4), (4,), (1, 4), (3, 1), ()]
     inputs = {f"x{i}": floats(shapes[i]) + i for i in range(count)}
     assert len(check_op(op, inputs).ops) == (count > 1)
+
+
+@pytest.mark.parametrize("dtype", [F32, F16])
+@pytest.mark.parametrize("op", ["Max", "Min", "Sum", "Mean"])
+def test_more_operands_than_one_map_takes(op: str, dtype: Any) -> None:
+    shapes = [(3, 4), (4,), (1, 4), (3, 1), ()]
+    values = floats((150, 3, 4), dtype, 0.2)
+    inputs = {f"x{i}": np.resize(values[i], shapes[i % 5]) for i in range(150)}
+    bounds = tolerance(dtype) or {"rtol": 1e-5, "atol": 1e-6}
+    checked = check_op(op, inputs, **bounds)
+    assert len(checked.ops) - 151 * (dtype == F16) == -(-149 // (MOST_OPERANDS - 1))
 
 
 @pytest.mark.parametrize("dtype", [F16, F64, np.int32, np.int64, np.uint32, np.uint64, np.int8])

@@ -7,6 +7,7 @@ The tables give the formula of each operator; operands broadcast as in numpy.
 
 from functools import reduce
 
+import numpy as np
 from xdsl.ir import SSAValue
 
 from ....dialects.body import BodyBuilder, is_float, scalar_ops
@@ -19,6 +20,7 @@ from .scalar_formulas import (
     compare,
     divide,
     extreme,
+    finish,
     gelu,
     gelu_tanh,
     literal,
@@ -32,6 +34,8 @@ from .scalar_formulas import (
     widened,
 )
 
+#: More operands than these are taken in one map after another.
+MOST_OPERANDS = 64
 #: Operators that are one operation on floats.
 MATH = {
     "Floor": "floor", "Ceil": "ceil", "Round": "roundeven", "Sqrt": "sqrt", "Exp": "exp",
@@ -215,22 +219,42 @@ def lower_bit_shift(b: GraphBuilder, node: OnnxNode) -> SSAValue:
 
 @lowers("Add", "Mul", "Sum", "Mean", "Max", "Min")
 def lower_variadic(b: GraphBuilder, node: OnnxNode) -> SSAValue:
-    """Any number of operands in one body; 16-bit floats of a sum or mean add up in float32."""
+    """Any number of operands, in order; 16-bit floats of a sum or mean add up in float32."""
     operands = _operands(node)
     unsigned = unsigned_operand(operands[0])
-    if len(operands) == 1:
+    count = len(operands)
+    if count == 1:
         return operands[0]
 
     def fold(body: BodyBuilder, *registers: int) -> int:
         if node.op in ("Max", "Min"):
             how = node.op.lower()
             return reduce(lambda x, y: extreme(body, how, x, y, unsigned=unsigned), registers)
-        total = reduce(body.mul if node.op == "Mul" else body.add, registers)
+        return reduce(body.mul if node.op == "Mul" else body.add, registers)
+
+    def finished(body: BodyBuilder, *registers: int) -> int:
+        total = fold(body, *registers)
         if node.op == "Mean":
-            total = divide(body, total, number(body, len(registers), total))
+            total = divide(body, total, number(body, count, total))
         return total
 
-    return map_scalars(b, node, operands, widened(fold) if len(operands) > 2 else fold)
+    if count <= MOST_OPERANDS:
+        return map_scalars(b, node, operands, widened(finished) if count > 2 else finished)
+    narrow = element_name(dtype_of(operands[0])) in ("f16", "bf16")
+    wide = np.dtype(np.float32) if narrow else dtype_of(operands[0])
+    total = b.cast(operands[0], wide)
+    for start in range(1, count, MOST_OPERANDS - 1):
+        rest = [b.cast(x, wide) for x in operands[start : start + MOST_OPERANDS - 1]]
+        last = start + len(rest) == count
+        total = _map_all(b, [total, *rest], finished if last else fold)
+    return b.cast(total, node.out_dtype)
+
+
+def _map_all(b: GraphBuilder, operands: list[SSAValue], formula: Formula) -> SSAValue:
+    """``formula`` over operands of one type, whose values it returns."""
+    body = b.body(*operands)
+    result = formula(body, *map(body.signless, range(len(operands))))
+    return b.map(operands, finish(body, result, dtype_of(operands[0])))
 
 
 @lowers("Mod")
