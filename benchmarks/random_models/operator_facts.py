@@ -26,7 +26,7 @@ SCALED = _names("Resize Upsample")
 #: Operators with a difference such as ``exp(x) - 1``, whose rounding is one of numbers near 1.
 NEAR_ONE = _names("""
     BatchNormalization Celu Elu Erf GRU Gelu GroupNormalization InstanceNormalization LSTM
-    LayerNormalization LogSoftmax Mish RNN ReduceLogSumExp Selu Softplus
+    LayerNormalization LogSoftmax Loop Mish RNN ReduceLogSumExp Selu Sigmoid Softplus
     SoftmaxCrossEntropyLoss Swish Tanh
 """)
 
@@ -50,6 +50,8 @@ NO_NAN = _names("""
 """)
 #: The same about any number that is not finite.
 FINITE = _names("""
-    Clip Conv ConvTranspose DynamicQuantizeLinear GRU GridSample LRN LSTM MeanVarianceNormalization
-    QuantizeLinear RNN Resize
+    Attention Clip Conv ConvTranspose DynamicQuantizeLinear GRU GridSample LRN LSTM
+    MeanVarianceNormalization QuantizeLinear RNN Resize
 """)
+#: ONNX Runtime's variance, a difference of squares, may come out negative.
+NAN_BY_ROUNDING = _names("MeanVarianceNormalization")

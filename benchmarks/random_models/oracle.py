@@ -23,6 +23,7 @@ from .operator_facts import (
     EXACT,
     FINITE,
     IN_FLOAT32,
+    NAN_BY_ROUNDING,
     NEAR_ONE,
     NO_DOUBLE,
     NO_NAN,
@@ -86,6 +87,8 @@ def compute(
     )
     run = _runner(model.SerializeToString(), reference_only)
     plain = run([value.array for value in operands])
+    if op_type in NAN_BY_ROUNDING and any(np.isnan(y).any() for y in plain):
+        raise Refused("the square root of a difference of squares")
     exact = _is_exact(model, operands, plain)
     if exact and not any(value.shadows for value in operands):
         return [(y, ()) for y in plain]
