@@ -21,9 +21,9 @@ def subgraphs_of(node: "NodeProto") -> Iterator["GraphProto"]:
 
 def captured_names(node: "NodeProto") -> list[str]:
     """Outer values that the subgraphs of ``node`` read, each once, in order of first use."""
-    captured: dict[str, None] = {}
-    if not node.attribute:
+    if not node.attribute:  # most nodes, and this is asked of all of them more than once
         return []
+    captured: dict[str, None] = {}
     for graph in subgraphs_of(node):
         captured.update(dict.fromkeys(free_names(graph)))
     return list(captured)

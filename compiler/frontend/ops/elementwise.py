@@ -1,4 +1,4 @@
-"""Element-wise operators: one ``graph.map`` each, whatever the operator.
+"""Element-wise operators: one ``graph.map`` each, more only for very many operands.
 
     Name(x, y, ..)  ->  map(x, y, ..) { formula }
 
@@ -251,7 +251,7 @@ def lower_variadic(b: GraphBuilder, node: OnnxNode) -> SSAValue:
 
 
 def _map_all(b: GraphBuilder, operands: list[SSAValue], formula: Formula) -> SSAValue:
-    """``formula`` over operands of one type, whose values it returns."""
+    """One map of ``formula``, whose value has the one type of all operands."""
     body = b.body(*operands)
     result = formula(body, *map(body.signless, range(len(operands))))
     return b.map(operands, finish(body, result, dtype_of(operands[0])))
