@@ -15,6 +15,7 @@ from typing import Literal
 
 from pydantic import model_validator
 
+from .digital import Digital
 from .memcap_sections import (
     EFFECTS,
     Adc,
@@ -30,6 +31,7 @@ from .memcap_sections import (
     Vector,
 )
 from .schema import Name, NonNegative, Section, unsourced
+from .technology import Technology
 
 __all__ = ["EFFECTS", "HOST_BYTES", "SECTIONS", "MemcapTarget"]
 
@@ -54,6 +56,10 @@ class MemcapTarget(Section):
     host: Host
     controller: Controller
     noise: Noise
+    digital: Digital | None = None
+    """Adders in the cells in place of charge; the converters then stand for none."""
+    technology: Technology | None = None
+    """The process and the supply at which the constants hold; needed to leave that supply."""
     leakage_w: NonNegative
     budget_area_mm2: NonNegative = 0.0
     """The area this chip was meant to fit; 0 = none stated."""
@@ -84,6 +90,10 @@ class MemcapTarget(Section):
                 f"dac.bits ({self.dac.bits}) must be at least numerics.input_bits "
                 f"({self.numerics.input_bits})"
             )
+        if self.array.drive == "pulses" and self.numerics.input_coding == "bit-serial":
+            faults.append(
+                "array.drive 'pulses' and numerics.input_coding 'bit-serial' exclude each other"
+            )
         stuck = self.noise.stuck_on_fraction + self.noise.stuck_off_fraction
         if stuck > 1:
             faults.append(f"noise.stuck_on_fraction + stuck_off_fraction ({stuck}) must be <= 1")
@@ -108,6 +118,8 @@ class MemcapTarget(Section):
     @property
     def columns_per_weight(self) -> int:
         """Physical columns per logical column of weights."""
+        if self.digital is not None:
+            return self.digital.columns_per_weight(self.numerics.weight_bits)
         return 2 * self.slices
 
     @property
@@ -136,6 +148,19 @@ class MemcapTarget(Section):
         return math.ceil(self.array.cols / self.adc.columns_per_adc)
 
     @property
+    def pulses_per_input(self) -> int:
+        """Full pulses that the largest input code puts on its row; 1 for an amplitude."""
+        magnitude_bits = self.numerics.input_bits - 1
+        if self.array.drive == "pulses":
+            return int(2**magnitude_bits - 1)
+        return magnitude_bits if self.numerics.input_coding == "bit-serial" else 1
+
+    @property
+    def conversions_per_input(self) -> int:
+        """Conversions of a column for one input: each bit of a bit-serial one has its own."""
+        return self.pulses_per_input if self.numerics.input_coding == "bit-serial" else 1
+
+    @property
     def site_um(self) -> tuple[float, float]:
         """Pitch of the grid: width (along a row line) and height (along a column line), um."""
         row_um, col_um = self.array.line_um
@@ -143,7 +168,7 @@ class MemcapTarget(Section):
 
     @property
     def area_mm2(self) -> float:
-        """Die area, mm2: the larger of the base die and one array layer."""
+        """Die area, mm2 (area.py)."""
         from .area import die_area_mm2
 
         return die_area_mm2(self)

@@ -29,6 +29,8 @@ class Stack(Section):
     layer_pitch_um: Positive
     via_capacitance_ff: NonNegative
     """Capacitance that each further layer's via adds to a column on its way to the base die."""
+    planar: bool = False
+    """The arrays lie beside the base die's circuits, not above them: a macro without a stack."""
 
     @model_validator(mode="after")
     def _plannable(self) -> "Stack":
@@ -70,7 +72,9 @@ class Array(Section):
     amplifier_power_uw: NonNegative = 0.0
     """Bias power of one amplifier while its array works."""
     amplifier_area_um2: NonNegative = 0.0
-    drive: Literal["step", "adiabatic"] = "step"
+    drive: Literal["step", "adiabatic", "pulses"] = "step"
+    """An input is one voltage step or ramp of its size, or as many full pulses as its code says.
+    ``settle_ns`` is then the time of one pulse."""
     ramp_rc_ratio: NonNegative = 0.0
     """Adiabatic drive: r = RC / ramp time."""
     endurance_writes: Positive
@@ -132,6 +136,9 @@ class Numerics(Section):
     scheme: Literal["differential"] = "differential"
     gain_correction: bool = True
     """Digital correction of each column's charge-divider gain, known when compiling."""
+    input_coding: Literal["amplitude", "bit-serial"] = "amplitude"
+    """An input is one amplitude, or its sign and ``input_bits - 1`` one-bit pulses, each of which
+    is converted on its own."""
 
 
 class Adc(Section):
@@ -163,6 +170,8 @@ class Dac(Section):
     energy_fj: NonNegative
     area_um2: NonNegative
     gain_sigma: NonNegative
+    ladder_kohm: NonNegative = 0.0
+    """Resistance of a resistor ladder, which draws x^2 V^2 / R as long as it drives; 0 = none."""
 
 
 class OpEnergy(Section):

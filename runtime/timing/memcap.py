@@ -24,6 +24,7 @@ from ...backends.targets.memcap_cost import (
     move_latency_s,
     mvm_energy_j,
     mvm_latency_s,
+    settle_latency_s,
     site_distance_mm,
     sram_energy_j,
     sram_latency_s,
@@ -192,12 +193,12 @@ class _Costs:
         return Cost(first_s, energy, self._links_of(x))
 
     def _integrate(self, i: Instruction) -> Cost:
-        settle_s = self._positions[i.index] * self.target.array.settle_ns * 1e-9
+        settle_s = settle_latency_s(self.target, self._positions[i.index])
         return Cost(settle_s * self._range(i).rounds, {})
 
     def _convert(self, i: Instruction) -> Cost:
         tiles, positions = self._range(i), self._positions[i.index]
-        settle_s = positions * self.target.array.settle_ns * 1e-9
+        settle_s = settle_latency_s(self.target, positions)
         read_s = mvm_latency_s(self.target, positions, tiles.widest)
         carried = tiles.rows_total * positions * self.target.numerics.input_bits / 8
         link_s = carried / (self.target.links.bandwidth_gb_s * 1e9)
