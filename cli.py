@@ -417,15 +417,21 @@ def program_summary(program: Program) -> dict[str, Any]:
 @cli.command("targets")
 @click.argument("name", required=False)
 def targets_command(name: str | None, as_json: bool) -> None:
-    """List the targets, or show the one called NAME (or a TOML file)."""
+    """List the targets, or show the one called NAME (or a TOML file).
+
+    A memcap target that states its technology is shown beside what is published for its node.
+    """
     from .backends.targets.load import list_targets, load_target, target_to_dict
+    from .backends.targets.standing import standings
 
     if name is not None:
-        data = target_to_dict(load_target(name))
+        target = load_target(name)
+        data = target_to_dict(target)
+        known = [standing.as_dict() for standing in standings(target)]
         if as_json:
-            print_json({"target": data})
+            print_json({"target": data, "standings": known})
         else:
-            print_tree(data)
+            print_tree(data | ({"standings": known} if known else {}))
         return
     targets = [target_to_dict(load_target(each)) for each in list_targets()]
     rows = [{key: target[key] for key in ("name", "machine", "description")} for target in targets]
