@@ -441,6 +441,32 @@ def targets_command(name: str | None, as_json: bool) -> None:
         print_columns([tuple(map(str, row.values())) for row in rows])
 
 
+@cli.command("validate")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--markdown", "as_markdown", is_flag=True, help="Print tables in Markdown.")
+def validate_command(names: tuple[str, ...], as_markdown: bool, as_json: bool) -> None:
+    """Compare published macros with what the energy, time and area model says of them.
+
+    NAME is a macro that comes with semc (all of them if none is named) or the path of a
+    .figures.toml file beside its target.
+    """
+    from .runtime.validate.evaluate import validate
+
+    if as_markdown and as_json:
+        raise click.UsageError("--markdown and --json exclude each other")
+    validation = validate(names)
+    if as_json:
+        print_json(validation.as_dict())
+    elif as_markdown:
+        from .runtime.report.validation_text import markdown
+
+        click.echo(markdown(validation), nl=False)
+    else:
+        from .runtime.report.console import print_validation
+
+        print_validation(validation)
+
+
 @cli.command("passes")
 def passes_command(as_json: bool) -> None:
     """List the passes and named pipelines that `semc opt -p` takes."""
