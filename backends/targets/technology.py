@@ -66,6 +66,25 @@ DIGITAL_PJ = {
 """
 
 
+SRAM_CELL_UM2 = {65: 0.57, 45: 0.346, 32: 0.171, 22: 0.092, 14: 0.0499, 10: 0.0312, 7: 0.027}
+"""Published dense bit cells by node in nm (Intel, IEDM 2004 to 2017; 7 nm: TSMC, ISSCC 2017)."""
+SRAM_ARRAY_SHARE = 0.6
+"""Share of a buffer's area that is bit cells; 0.5 to 0.7 is usual for macros of this size."""
+FLOAT32_LANE_UM2 = 4184.0 + 7700.0
+"""A float32 adder and multiplier at 45 nm (Horowitz, ISSCC 2014)."""
+
+
+def sram_area_mm2(nbytes: int, node_nm: float) -> float:
+    """Area of a buffer of ``nbytes``."""
+    cells_um2 = 8 * nbytes * _by_power_law(SRAM_CELL_UM2, node_nm)
+    return cells_um2 / SRAM_ARRAY_SHARE * 1e-6
+
+
+def vector_area_mm2(lanes: int, node_nm: float) -> float:
+    """Area of ``lanes`` float32 lanes, half of each being registers and control."""
+    return lanes * 2 * FLOAT32_LANE_UM2 * area_ratio(45, node_nm) * 1e-6
+
+
 def area_ratio(from_nm: float, to_nm: float) -> float:
     """Area of a digital circuit at ``to_nm`` over that at ``from_nm``.
 

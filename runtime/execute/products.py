@@ -32,7 +32,7 @@ class Products:
 
     @property
     def mean_levels(self) -> dict[int, float]:
-        """By matrix, the mean level of its stored slices; of those that were read and have codes."""
+        """By matrix that was read and has codes, the mean level of its stored slices."""
         for number in self._counts:
             codes = self.program.matrices[number].codes
             if codes is not None and number not in self._levels:
