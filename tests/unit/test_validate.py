@@ -4,8 +4,10 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import semc
 from semc.errors import TargetError
 from semc.runtime.report.validation_text import markdown
 from semc.runtime.validate.evaluate import (
@@ -24,7 +26,9 @@ MACROS = [
     "sinangil-jssc-2021",
     "wang-vlsi-2022",
 ]
-PAGE = Path(__file__).parents[2] / "docs" / "validation.md"
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "validation.md"
+PUBLISHED = ROOT / "backends" / "targets" / "published"
 
 
 @pytest.fixture(scope="module")
@@ -92,9 +96,8 @@ def test_average_output_sets_inputs_and_weights_alike():
 
 
 def test_a_macro_of_ones_own_is_read_by_path(tmp_path):
-    folder = Path(__file__).parents[2] / "backends" / "targets" / "published"
     for name in ("jia-jssc-2020.toml", "jia-jssc-2020.figures.toml"):
-        (tmp_path / name).write_text((folder / name).read_text())
+        (tmp_path / name).write_text((PUBLISHED / name).read_text())
     path = tmp_path / "jia-jssc-2020.figures.toml"
     assert load_macro(str(path)) == load_macro("jia-jssc-2020")
     path.write_text(path.read_text().replace('"latency"', '"delay"').replace("supply_v = 0.85", ""))
@@ -112,12 +115,29 @@ def test_a_macro_of_ones_own_is_read_by_path(tmp_path):
 
 
 def test_series_of_unequal_length_are_refused(tmp_path):
-    folder = Path(__file__).parents[2] / "backends" / "targets" / "published"
-    text = (folder / "jia-jssc-2020.figures.toml").read_text()
+    text = (PUBLISHED / "jia-jssc-2020.figures.toml").read_text()
     path = tmp_path / "x.figures.toml"
     path.write_text(text.replace("published = [2.185]", "published = [2.185, 2.2]"))
     with pytest.raises(TargetError, match="must have 2 values"):
         load_macro(str(path))
+
+
+@pytest.mark.parametrize("name", ["sinangil-jssc-2021", "colonnade-jssc-2021"])
+def test_a_macro_is_a_machine_like_any_other(name, repository, tmp_path):
+    """With enough weights behind it, it runs a network: pulses, and adders in the cells."""
+    text = (PUBLISHED / f"{name}.toml").read_text()
+    target = tmp_path / "deep.toml"
+    target.write_text(text.replace("\nlayers = 1\n", "\nlayers = 32\n"))
+    examples = repository / "examples"
+    program = semc.compile(
+        examples / "digits_mlp.onnx",
+        target=str(target),
+        calibrate=examples / "digits_calibration.npz",
+    )
+    with np.load(examples / "digits_test.npz") as data:
+        result = semc.simulate(program, dict(data), mode="quantized").as_dict()
+    assert result["accuracy"] > 0.95
+    assert 0 < result["tops_per_w"] <= result["array_tops_per_w"]
 
 
 def test_the_page_shows_what_the_command_says(validated):
