@@ -96,6 +96,7 @@ class PreparedMatrix:
     mode: Mode
     target: MemcapTarget
     seed: int
+    adc_bits: int
     bands: tuple[Band, ...]
 
     @property
@@ -115,6 +116,8 @@ def prepare_matrix(
     adc_range: Array,
     *,
     partial: bool = False,
+    adc_bits: int | None = None,
+    correction: Array | None = None,
 ) -> PreparedMatrix:
     """Cut ``codes`` into tiles, slice them, fold the devices in and join bands.
 
@@ -128,6 +131,9 @@ def prepare_matrix(
         adc_range: float32 ``[T]``: full scale of the slice with the largest column sums, in
             units of normalised input x level (see ``targets.slicing``).
         partial: the tiles cover a part of the matrix only; the rest counts as zero.
+        adc_bits: resolution of the conversions; None takes the target's.
+        correction: digital factor of each column, float32 ``[slices, C]``, the columns of all
+            tiles in the order of the table; None is 1.
 
     Raises:
         ValueError: tiles that leave the matrix, exceed an array or do not cover the matrix.
@@ -138,11 +144,14 @@ def prepare_matrix(
         raise ValueError(f"mode must be 'quantized' or 'noisy', came {mode!r}")
     if len(sites) != len(tiles) or len(adc_range) != len(tiles):
         raise ValueError("sites and adc_range must have one row per tile")
+    bits = target.adc.bits if adc_bits is None else adc_bits
     bands = tuple(
-        _build_band(codes, scale, tiles, sites, target, mode, seed, adc_range, members)
+        _build_band(
+            codes, scale, tiles, sites, target, mode, seed, adc_range, bits, correction, members
+        )
         for members in band_classes(tiles)
     )
-    return PreparedMatrix(codes.shape, mode, target, seed, bands)
+    return PreparedMatrix(codes.shape, mode, target, seed, bits, bands)
 
 
 def run_matrix(
@@ -177,7 +186,7 @@ def run_matrix(
     out = np.zeros((groups, x.shape[1], width), np.float32)
     shift = derive_key(prepared.seed, _READ, stream)
     for band in prepared.bands:
-        _run_band(band, prepared.target, codes, out, shift, first_position)
+        _run_band(band, prepared.adc_bits, codes, out, shift, first_position)
     out *= input_scale
     return out
 
@@ -211,6 +220,8 @@ def _build_band(
     mode: Mode,
     seed: int,
     adc_range: Array,
+    adc_bits: int,
+    correction: Array | None,
     band_class: BandClass,
 ) -> Band:
     group, row0, rows, cols, members = band_class
@@ -220,11 +231,12 @@ def _build_band(
     at = tile_offsets(tiles[flat, 4], band_of)
     noisy = mode == "noisy"
     levels = np.empty((slices, count, rows, width), np.float32)
-    step, correction, offset, sigma, read = (
+    step, post, offset, sigma, read = (
         np.zeros((slices, count, 1, width), np.float32) for _ in range(5)
     )
     gain, inl = np.zeros_like(step), np.zeros_like(step)
-    correction[...] = 1
+    post[...] = 1
+    first_col = np.cumsum(tiles[:, 4]) - tiles[:, 4]
     keys = np.zeros(step.shape, np.uint64)
     for chosen in shape_classes(tiles[flat]):
         size = int(tiles[flat[chosen[0]], 4])
@@ -234,17 +246,20 @@ def _build_band(
             index = flat[part]
             block = split_slices(gather_tiles(codes, tiles, index), target)
             scales = full_scale(adc_range[index].astype(np.float32), block)
-            steps = converters.adc_step(scales, target.adc.bits)
+            steps = converters.adc_step(scales, adc_bits)
             span = at[part][:, None] + np.arange(size)
             spot = (band_of[part][:, None], 0, span)
+            columns = first_col[index][:, None] + np.arange(size)
             for s in range(slices):
                 step[s][spot] = steps[s][:, None]
+                if correction is not None:
+                    post[s][spot] = correction[s][columns]
             if noisy:
                 made = build_instance(block, sites[index], target, seed)
                 block = made.matrix
                 stream = _column_keys(sites[index], slices, size)
                 for s in range(slices):
-                    correction[s][spot], offset[s][spot] = made.correction[s], made.offset[s]
+                    offset[s][spot] = made.offset[s]
                     sigma[s][spot], read[s][spot] = made.sigma[s], made.read_sigma[s]
                     gain[s][spot], inl[s][spot] = made.adc_gain[s], made.inl_lsb[s]
                     offset[s][spot] /= steps[s][:, None]
@@ -255,8 +270,8 @@ def _build_band(
                 levels[:, band_of[tile], :, place] = block[:, number]
     limit = converters.input_limit(target.numerics.input_bits)
     per_step = (1 + gain) / (step * np.float32(limit))
-    columns = scale.astype(np.float32)[group[:, None], cols][None, :, None, :]
-    post = step * correction * columns * slice_weights(target)[:, None, None, None]
+    post *= step * scale.astype(np.float32)[group[:, None], cols][None, :, None, :]
+    post *= slice_weights(target)[:, None, None, None]
     noise = None
     if noisy:
         variance = (sigma * (1 + gain) / step) ** 2 + np.float32(converter_sigma_lsb(target) ** 2)
@@ -264,7 +279,7 @@ def _build_band(
             offset,
             variance,
             (read * per_step) ** 2 if read.any() else None,
-            converters.inl_coefficients(inl, target.adc.bits) if inl.any() else None,
+            converters.inl_coefficients(inl, adc_bits) if inl.any() else None,
             keys,
         )
     return Band(
@@ -282,7 +297,7 @@ def _column_keys(sites: NDArray[np.int32], slices: int, cols: int) -> NDArray[np
 
 def _run_band(
     band: Band,
-    target: MemcapTarget,
+    adc_bits: int,
     codes: Array,
     out: Array,
     shift: NDArray[np.uint64],
@@ -308,7 +323,7 @@ def _run_band(
                     y *= band.per_step[s][part]
                     if band.noise is not None:
                         _disturb(y, band.noise, s, part, norms, shift, first_position + p0)
-                    converters.adc_codes(y, target.adc.bits)
+                    converters.adc_codes(y, adc_bits)
                     y *= band.post[s][part]
                     total = y if total is None else np.add(total, y, out=total)
                 assert total is not None  # a target has at least one slice

@@ -1,9 +1,13 @@
 """The matrices of a program on their arrays: partial sums of tile ranges, and input statistics."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...backends.memcap.decode import Matrix, MemcapProgram
+from ...backends.targets import MemcapTarget
+from ...backends.targets.slicing import gather_tiles, shape_classes, split_slices
 from ...errors import ProgramError
+from ..physics.columns import nominal_column_gain
 from .crossbar import Mode as ArrayMode
 from .crossbar import PreparedMatrix, prepare_matrix, run_exact, run_matrix
 
@@ -78,10 +82,38 @@ class Products:
             sites, ranges = matrix.sites[part], np.minimum(matrix.adc_range[part], worst)
             mode: ArrayMode = "noisy" if self.mode == "noisy" else "quantized"
             table, target = matrix.tiles[part], self.program.target
+            gain = column_gain(codes, table, sites, target) if mode == "noisy" else None
             self._prepared[key] = prepare_matrix(
-                codes, scale, table, sites, target, mode, self.seed, ranges, partial=True
+                codes,
+                scale,
+                table,
+                sites,
+                target,
+                mode,
+                self.seed,
+                ranges,
+                partial=True,
+                correction=None if gain is None else 1 / gain,
             )
         return self._prepared[key]
+
+
+def column_gain(
+    codes: NDArray[np.int8],
+    tiles: NDArray[np.int32],
+    sites: NDArray[np.int32],
+    target: MemcapTarget,
+) -> NDArray[np.float32] | None:
+    """Designed gain of the tiles' columns, ``[slices, C]``; None where nothing is corrected."""
+    if not (target.numerics.gain_correction and target.noise.is_on("divider")):
+        return None
+    first = np.cumsum(tiles[:, 4]) - tiles[:, 4]
+    gain = np.ones((target.slices, int(tiles[:, 4].sum())), np.float32)
+    for chosen in shape_classes(tiles):
+        levels = split_slices(gather_tiles(codes, tiles, chosen), target)
+        spot = first[chosen][:, None] + np.arange(tiles[chosen[0], 4])
+        gain[:, spot] = nominal_column_gain(levels, sites[chosen], target)
+    return gain
 
 
 def _check_stored(matrix: Matrix, mode: str) -> None:

@@ -18,6 +18,13 @@ from numpy.typing import NDArray
 
 from ...backends.targets import MemcapTarget
 from . import charge, devices
+from .columns import (
+    leg_totals_ff,
+    line_total_ff,
+    nominal_pairs_ff,
+    readout_gain,
+    reference_gain,
+)
 from .streams import derive_key, normals
 
 Array = NDArray[np.float32]
@@ -30,8 +37,6 @@ class Instance:
 
     matrix: Array
     """Effective levels ``[slices, tiles, rows, cols]``."""
-    correction: Array
-    """Digital gain known when compiling; multiplies the converted value."""
     offset: Array
     sigma: Array
     """Thermal noise of one read, one sigma."""
@@ -51,17 +56,13 @@ def build_instance(
     first logical column inside its array.
     """
     pairs_ff = stored_pairs_ff(levels, sites, target, seed)
-    nominal_ff = _nominal_pairs_ff(levels, target)
-    line_ff = _line_ff(levels.shape, sites, target)
-    leg_ff = _leg_totals(pairs_ff, line_ff, target)
-    planned_ff = _leg_totals(nominal_ff, line_ff, target)
-    gain, planned = _readout_gain(leg_ff, target), _readout_gain(planned_ff, target)
-    # The converter's range is set per slice and tile, for the mean column.
-    reference = planned.mean(axis=(0, -1), keepdims=True)[0]
-    if target.noise.is_on("divider"):
-        gain, column = gain / reference, planned.mean(axis=0) / reference
-    else:
-        gain, column = np.ones_like(gain), np.ones_like(planned[0])
+    nominal_ff = nominal_pairs_ff(levels, target)
+    line_ff = line_total_ff(levels.shape, sites, target)
+    leg_ff = leg_totals_ff(pairs_ff, line_ff, target)
+    planned_ff = leg_totals_ff(nominal_ff, line_ff, target)
+    gain, planned = readout_gain(leg_ff, target), readout_gain(planned_ff, target)
+    reference = reference_gain(planned)
+    gain = gain / reference if target.noise.is_on("divider") else np.ones_like(gain)
     pairs_ff *= _row_settling(pairs_ff, target)
     pairs_ff *= (1 + _dac_errors(levels.shape[2], sites, target, seed))[:, :, None]
     pairs_ff *= gain[..., None, :]
@@ -71,11 +72,9 @@ def build_instance(
     offset, injected = _injection(leg_ff, gain, sites, target, seed)
     matrix *= injected[..., None, :]
     adc_gain, adc_offset, inl = _adc_errors(levels.shape, sites, target, seed)
-    correction = 1 / column if target.numerics.gain_correction else np.ones_like(column)
     scale = np.sqrt((gain**2).sum(axis=0))
     return Instance(
         matrix.astype(np.float32),
-        correction.astype(np.float32),
         offset.astype(np.float32),
         _thermal_sigma(leg_ff, reference, sites, target),
         (np.float32(_read_sigma(target)) * scale).astype(np.float32),
@@ -90,7 +89,7 @@ def stored_pairs_ff(
 ) -> Array:
     """Capacitances that are really there, ``[2, slices, tiles, rows, cols]`` (plus, minus leg)."""
     noise, array = target.noise, target.array
-    pairs_ff = _nominal_pairs_ff(levels, target)
+    pairs_ff = nominal_pairs_ff(levels, target)
     cells = _cell_numbers(levels.shape, sites, target)
     if noise.is_on("programming") and noise.programming_sigma:
         pairs_ff = devices.add_programming_error(
@@ -126,14 +125,6 @@ def temperature_k(sites: NDArray[np.int32], target: MemcapTarget) -> Array:
     return (target.noise.temperature_k + rise).astype(np.float32)
 
 
-def _nominal_pairs_ff(levels: Array, target: MemcapTarget) -> Array:
-    """C_off + level (C_on - C_off)/(levels - 1) on the leg of the sign, C_off on the other."""
-    pairs = np.stack((np.maximum(levels, 0), np.maximum(-levels, 0)))
-    pairs *= np.float32(target.array.level_ff)
-    pairs += np.float32(target.array.c_off_ff)
-    return pairs
-
-
 def _cell_numbers(
     shape: tuple[int, ...], sites: NDArray[np.int32], target: MemcapTarget
 ) -> NDArray[np.uint64]:
@@ -153,29 +144,6 @@ def _site_keys(seed: int, sites: NDArray[np.int32], effect: int) -> NDArray[np.u
 def _stack_keys(seed: int, sites: NDArray[np.int32], effect: int) -> NDArray[np.uint64]:
     """Converters lie on the base die: the layers of a stack share them."""
     return derive_key(seed, effect, sites[:, 1], sites[:, 2])[:, None]
-
-
-def _line_ff(shape: tuple[int, ...], sites: NDArray[np.int32], target: MemcapTarget) -> Array:
-    """What hangs on a column leg besides the tile's cells, ``[tiles, 1]``: unused rows at C_off,
-    the wire, the vias down to the base die, the converter."""
-    array = target.array
-    fixed = (array.rows - shape[2]) * array.c_off_ff + array.adc_input_ff
-    fixed += array.line_um[1] * array.line_capacitance_ff_um
-    return (fixed + sites[:, :1] * target.stack.via_capacitance_ff).astype(np.float32)
-
-
-def _leg_totals(pairs_ff: Array, line_ff: Array, target: MemcapTarget) -> Array:
-    """Total of each leg after trimming, ``[2, slices, tiles, cols]``."""
-    totals = pairs_ff.sum(axis=-2) + line_ff
-    return np.stack(charge.trim_legs(totals[0], totals[1], target.noise.leg_imbalance))
-
-
-def _readout_gain(leg_ff: Array, target: MemcapTarget) -> Array:
-    """Volts per unit charge, up to a constant of the target."""
-    if target.array.readout == "passive":
-        return np.float32(1) / leg_ff
-    array = target.array
-    return charge.amplifier_gain(leg_ff, array.feedback_ff, array.amplifier_gain)
 
 
 def _thermal_sigma(

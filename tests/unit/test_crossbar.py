@@ -12,6 +12,7 @@ from semc.compiler.quantize.adc_range import (
     typical_rms,
 )
 from semc.runtime.execute.crossbar import prepare_matrix, run_exact, run_matrix
+from semc.runtime.execute.products import column_gain
 
 
 def cut(groups, depth, width, rows, cols):
@@ -248,9 +249,11 @@ def test_divider_gain_is_taken_back_after_conversion():
     ranges = default_adc_range(codes, scale, tiles, target, x_rms=2.0)
     reference = x @ (codes * scale[:, None])
     found = []
-    for correct in (True, False):
-        chip = changed(target, numerics={"gain_correction": correct})
-        prepared = prepare_matrix(codes, scale, tiles, sites, chip, "noisy", 0, ranges)
+    gain = column_gain(codes, tiles, sites, target)
+    for correction in (1 / gain, None):
+        prepared = prepare_matrix(
+            codes, scale, tiles, sites, target, "noisy", 0, ranges, correction=correction
+        )
         found.append(sqnr_db(reference, run_matrix(prepared, x)))
     assert found[0] > 40
     assert found[1] < 25
