@@ -10,10 +10,13 @@ Per tile and slice, with codes x_i in +-(2^(input_bits-1) - 1) and signed slice 
     a_j = clip(round(s_j / step)) step    converter over +-full_scale, step = 2 full_scale / 2^bits
     y_j = input_scale scale_j sum_slices slice_weight a_j
 
-and tiles add up in float32. In ``noisy`` mode m_ij are the levels of one chip instance and noise,
-offsets and curvature act before the converter (``runtime/physics``). In ``quantized`` mode the
-column sums are integers that float32 holds exactly (rows * x_max * levels < 2^24), so a result does
-not depend on batching to the last bit.
+and tiles add up in float32. With bit-serial inputs the first two lines hold for each pulse p in
+{-1, 0, 1} alone, s_j = sum_i p_i m_ij, and the a_j of the pulses add up with weights 2^bit / x_max.
+
+In ``noisy`` mode m_ij are the levels of one chip instance and noise, offsets and curvature act
+before the converter (``runtime/physics``). In ``quantized`` mode the column sums are integers that
+float32 holds exactly (rows * x_max * levels < 2^24), so a result does not depend on batching to the
+last bit.
 """
 
 from dataclasses import dataclass
@@ -30,7 +33,9 @@ from ...backends.targets.slicing import (
     slice_weights,
     split_slices,
 )
-from ..physics import charge, converters
+from ..physics import converters
+from ..physics.columns import expected_window, pair_numbers
+from ..physics.converters import NO_DRAWS, NO_STEPS, NONE
 from ..physics.instance import build_instance, converter_sigma_lsb
 from ..physics.streams import derive_key, position_normals
 from .bands import (
@@ -70,21 +75,25 @@ class Band:
     levels: Array
     """``[slices, n, rows, width]``."""
     per_step: Array
-    """Column sum of raw input codes to converter steps, ``[slices, n, 1, width]``; as below."""
+    """Column sum of raw inputs (codes or pulses) to converter steps, ``[slices, n, width]``."""
     post: Array
-    """Converter code to output, without the input's scale."""
+    """Converter code to output, without the input's scale and a pulse's weight; as above."""
     noise: "BandNoise | None"
 
 
 @dataclass(frozen=True, slots=True)
 class BandNoise:
-    """What acts before the converter, in its steps; arrays ``[slices, n, 1, width]``."""
+    """What acts before the converter, in its steps; arrays ``[slices, n, width]``."""
 
     offset: Array
-    variance: Array
-    read_variance: Array | None
-    """Times the squared norm of the normalised input; None where there is none."""
-    inl: tuple[Array, Array] | None
+    sigma: Array
+    read: Array
+    """Variance of the read noise for an input of norm 1; ``NONE`` where there is none, as below."""
+    linear: Array
+    cubic: Array
+    """``converters.inl_coefficients``."""
+    steps: Array
+    """``converters.bit_steps``, ``[slices, n, bits, width]``, or ``NO_STEPS``."""
     keys: NDArray[np.uint64]
 
 
@@ -174,20 +183,28 @@ def run_matrix(
     groups, depth, width = prepared.shape
     if x.ndim != 3 or x.shape[0] != groups or x.shape[2] != depth:
         raise ValueError(f"input must be [{groups}, positions, {depth}], came {list(x.shape)}")
-    if input_scale is None:
-        input_scale = np.maximum(x.max(axis=2, initial=0), -x.min(axis=2, initial=0))[..., None]
-    input_scale = np.asarray(input_scale, np.float32)
-    codes = converters.quantise_input(x, input_scale, prepared.target.numerics.input_bits)
-    noise = prepared.target.noise
-    if prepared.mode == "noisy" and noise.is_on("dielectric") and noise.dielectric_a2_per_v2:
-        limit = np.float32(converters.input_limit(prepared.target.numerics.input_bits))
-        a2, volts = noise.dielectric_a2_per_v2, prepared.target.array.read_voltage_v
-        codes = limit * charge.dielectric_input(codes / limit, a2, volts)
+    numerics, noise = prepared.target.numerics, prepared.target.noise
+    square = 0.0
+    if prepared.mode == "noisy" and noise.is_on("dielectric"):
+        square = noise.dielectric_a2_per_v2 * prepared.target.array.read_voltage_v**2
     out = np.zeros((groups, x.shape[1], width), np.float32)
     shift = derive_key(prepared.seed, _READ, stream)
-    for band in prepared.bands:
-        _run_band(band, prepared.adc_bits, codes, out, shift, first_position)
-    out *= input_scale
+    serial = numerics.input_coding == "bit-serial"
+    codes, scale = converters.quantise_input(
+        x, input_scale, numerics.input_bits, 0.0 if serial else square
+    )
+    if not serial:
+        drive = [(1.0, codes)]
+    else:
+        # The pulses of all bits have one voltage, so a bent dielectric is a gain.
+        top = (1 + square) / converters.input_limit(numerics.input_bits)
+        pulses = converters.input_pulses(codes, numerics.input_bits)
+        drive = [(2.0**bit * top, pulse) for bit, pulse in enumerate(pulses)]
+    for number, (weight, rows) in enumerate(drive):
+        for band in prepared.bands:
+            read = _Read(rows, weight, shift, number, first_position)
+            _run_band(band, prepared.adc_bits, read, out)
+    out *= scale
     return out
 
 
@@ -232,12 +249,13 @@ def _build_band(
     noisy = mode == "noisy"
     levels = np.empty((slices, count, rows, width), np.float32)
     step, post, offset, sigma, read = (
-        np.zeros((slices, count, 1, width), np.float32) for _ in range(5)
+        np.zeros((slices, count, width), np.float32) for _ in range(5)
     )
-    gain, inl = np.zeros_like(step), np.zeros_like(step)
     post[...] = 1
     first_col = np.cumsum(tiles[:, 4]) - tiles[:, 4]
+    gain, inl = np.zeros_like(step), np.zeros_like(step)
     keys = np.zeros(step.shape, np.uint64)
+    uneven: Array | None = None
     for chosen in shape_classes(tiles[flat]):
         size = int(tiles[flat[chosen[0]], 4])
         per_pass = max(1, _PREPARE_ELEMENTS // (slices * rows * size))
@@ -246,40 +264,46 @@ def _build_band(
             index = flat[part]
             block = split_slices(gather_tiles(codes, tiles, index), target)
             scales = full_scale(adc_range[index].astype(np.float32), block)
-            steps = converters.adc_step(scales, adc_bits)
-            span = at[part][:, None] + np.arange(size)
-            spot = (band_of[part][:, None], 0, span)
-            columns = first_col[index][:, None] + np.arange(size)
-            for s in range(slices):
-                step[s][spot] = steps[s][:, None]
-                if correction is not None:
-                    post[s][spot] = correction[s][columns]
+            steps = converters.adc_step(scales, adc_bits)[:, :, None]
+            spot = (slice(None), band_of[part][:, None], at[part][:, None] + np.arange(size))
+            step[spot] = steps
+            if correction is not None:
+                post[spot] = correction[:, first_col[index][:, None] + np.arange(size)]
             if noisy:
-                made = build_instance(block, sites[index], target, seed)
+                made = build_instance(block, sites[index], target, seed, adc_bits)
                 block = made.matrix
-                stream = _column_keys(sites[index], slices, size)
-                for s in range(slices):
-                    offset[s][spot] = made.offset[s]
-                    sigma[s][spot], read[s][spot] = made.sigma[s], made.read_sigma[s]
-                    gain[s][spot], inl[s][spot] = made.adc_gain[s], made.inl_lsb[s]
-                    offset[s][spot] /= steps[s][:, None]
-                    offset[s][spot] += made.adc_offset_lsb[s]
-                    keys[s][spot] = stream[s]
+                offset[spot] = made.offset / steps + made.adc_offset_lsb
+                sigma[spot], read[spot] = made.sigma, made.read_sigma
+                gain[spot], inl[spot] = made.adc_gain, made.inl_lsb
+                keys[spot] = _column_keys(sites[index], slices, size)
+                if made.adc_steps is not None:
+                    if uneven is None:
+                        uneven = np.empty((slices, count, adc_bits, width), np.float32)
+                    for number, tile in enumerate(part):
+                        place = slice(int(at[tile]), int(at[tile]) + size)
+                        uneven[:, band_of[tile], :, place] = made.adc_steps[:, number]
             for number, tile in enumerate(part):
                 place = slice(int(at[tile]), int(at[tile]) + size)
                 levels[:, band_of[tile], :, place] = block[:, number]
-    limit = converters.input_limit(target.numerics.input_bits)
-    per_step = (1 + gain) / (step * np.float32(limit))
-    post *= step * scale.astype(np.float32)[group[:, None], cols][None, :, None, :]
-    post *= slice_weights(target)[:, None, None, None]
+    post *= step * scale.astype(np.float32)[group[:, None], cols]
+    post *= slice_weights(target)[:, None, None]
+    # What one unit of a row is worth: a code is a share of the full voltage, a pulse all of it.
+    unit = 1.0
+    if target.numerics.input_coding == "amplitude":
+        unit = 1.0 / converters.input_limit(target.numerics.input_bits)
+    per_step = (1 + gain) * np.float32(unit) / step
     noise = None
     if noisy:
+        post /= np.float32(_window(target))
         variance = (sigma * (1 + gain) / step) ** 2 + np.float32(converter_sigma_lsb(target) ** 2)
+        linear, cubic = converters.inl_coefficients(inl, adc_bits)
         noise = BandNoise(
             offset,
-            variance,
-            (read * per_step) ** 2 if read.any() else None,
-            converters.inl_coefficients(inl, adc_bits) if inl.any() else None,
+            np.sqrt(variance),
+            (read * per_step) ** 2 if read.any() else _none(slices),
+            linear if inl.any() else _none(slices),
+            cubic if inl.any() else _none(slices),
+            np.tile(NO_STEPS, (slices, 1, 1, 1)) if uneven is None else uneven,
             keys,
         )
     return Band(
@@ -287,69 +311,96 @@ def _build_band(
     )
 
 
+def _none(slices: int) -> Array:
+    return np.tile(NONE, (slices, 1, 1))
+
+
+def _window(target: MemcapTarget) -> float:
+    """Share of the window that the digital side divides by; 1 where nothing can be restored."""
+    share = expected_window(target) if target.numerics.window_correction else 1.0
+    return share if share > 0 else 1.0
+
+
 def _column_keys(sites: NDArray[np.int32], slices: int, cols: int) -> NDArray[np.uint64]:
     """A stream for every physical pair of the tiles, ``[slices, tiles, cols]``."""
-    col = np.arange(cols) + (sites[:, 4:5] if sites.shape[1] == 5 else 0)
-    pair = slices * np.atleast_2d(col) + np.arange(slices)[:, None, None]
     layer, row, column = sites[:, 0:1], sites[:, 1:2], sites[:, 2:3]
-    return derive_key(_READ, layer, row, column, pair)
+    return derive_key(_READ, layer, row, column, pair_numbers(slices, cols, sites))
 
 
-def _run_band(
-    band: Band,
-    adc_bits: int,
-    codes: Array,
-    out: Array,
-    shift: NDArray[np.uint64],
-    first_position: int,
-) -> None:
-    positions, width = codes.shape[1], band.cols.shape[1]
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """One drive of the rows: ``rows [G, P, K]``, the weight of its sums, and its noise."""
+
+    rows: Array
+    weight: float
+    shift: NDArray[np.uint64]
+    lane: int
+    first_position: int
+
+
+def _run_band(band: Band, adc_bits: int, read: _Read, out: Array) -> None:
+    """Adds what the band makes of ``read`` to ``out [G, P, N]``."""
+    positions, width = read.rows.shape[1], band.cols.shape[1]
     col_step = min(width, max(1024, BLOCK // max(positions, 1)))
     pos_step = max(2, BLOCK // col_step // 2 * 2)
+    post = band.post * np.float32(read.weight)
     for lo, hi in batches(band.starts, min(pos_step, positions) * width):
-        x = rows_of(codes, band.group[lo:hi], band.row0[lo:hi], band.rows)
-        norm = None
-        if band.noise is not None and band.noise.read_variance is not None:
-            norm = np.einsum("bpk,bpk->bp", x, x)[..., None]
-        for p0 in range(0, positions, pos_step):
-            p1 = min(p0 + pos_step, positions)
-            for c0 in range(0, width, col_step):
-                c1 = min(c0 + col_step, width)
-                part = (slice(lo, hi), slice(None), slice(c0, c1))
-                norms = None if norm is None else norm[:, p0:p1]
-                total: Array | None = None
+        x = rows_of(read.rows, band.group[lo:hi], band.row0[lo:hi], band.rows)
+        norm = NONE
+        if band.noise is not None and band.noise.read.size:
+            norm = np.einsum("bpk,bpk->bp", x, x)
+        direct = band.whole and band.group[hi - 1] - band.group[lo] == hi - lo - 1
+        for c0 in range(0, width, col_step):
+            c1 = min(c0 + col_step, width)
+            cols = band.cols[lo:hi, c0:c1]
+            first = int(cols[0, 0])
+            for p0 in range(0, positions, pos_step):
+                p1 = min(p0 + pos_step, positions)
+                if direct:
+                    group = slice(band.group[lo], band.group[hi - 1] + 1)
+                    total = out[group, p0:p1, first : first + c1 - c0]
+                else:
+                    total = np.zeros((hi - lo, p1 - p0, c1 - c0), np.float32)
                 for s in range(band.levels.shape[0]):
-                    y = np.matmul(x[:, p0:p1], band.levels[s][part])
-                    y *= band.per_step[s][part]
-                    if band.noise is not None:
-                        _disturb(y, band.noise, s, part, norms, shift, first_position + p0)
-                    converters.adc_codes(y, adc_bits)
-                    y *= band.post[s][part]
-                    total = y if total is None else np.add(total, y, out=total)
-                assert total is not None  # a target has at least one slice
-                accumulate(
-                    out[:, p0:p1], total, band.group[lo:hi], band.cols[lo:hi, c0:c1], band.whole
-                )
+                    y = np.matmul(x[:, p0:p1], band.levels[s, lo:hi, :, c0:c1])
+                    part = (s, slice(lo, hi), slice(c0, c1))
+                    _convert(band, part, adc_bits, read, p0, norm[:, p0:p1], y, post[part], total)
+                if not direct:
+                    accumulate(out[:, p0:p1], total, band.group[lo:hi], cols, band.whole)
 
 
-def _disturb(
-    y: Array,
-    noise: BandNoise,
-    s: int,
-    part: tuple[slice, slice, slice],
-    norm: Array | None,
-    shift: NDArray[np.uint64],
+def _convert(
+    band: Band,
+    part: tuple[int, slice, slice],
+    adc_bits: int,
+    read: _Read,
     first: int,
+    norm: Array,
+    y: Array,
+    post: Array,
+    out: Array,
 ) -> None:
-    """Noise, offset and curvature on ``y [n, positions, cols]`` in converter steps, in place."""
+    """Adds the conversions of the sums ``y [n, positions, cols]`` to ``out``; ``y`` is used up."""
+    noise, per_step = band.noise, band.per_step[part]
+    if noise is None:
+        none = (NO_DRAWS, NONE, NONE, NONE, NONE, NONE, NONE, NO_STEPS)
+        converters.convert(y, per_step, post, adc_bits, out, *none)
+        return
     with np.errstate(over="ignore"):
-        keys = noise.keys[s][part] + shift
-    draw = position_normals(keys, first, y.shape[1])
-    if noise.read_variance is None or norm is None:
-        draw *= np.sqrt(noise.variance[s][part])
-    else:
-        draw *= np.sqrt(noise.variance[s][part] + noise.read_variance[s][part] * norm)
-    y += draw
-    y += noise.offset[s][part]
-    if noise.inl is not None:
-        converters.add_inl(y, noise.inl[0][s][part], noise.inl[1][s][part])
+        keys = noise.keys[part] + read.shift
+    draws = position_normals(keys, read.first_position + first, y.shape[1], read.lane)
+    converters.convert(
+        y,
+        per_step,
+        post,
+        adc_bits,
+        out,
+        draws,
+        noise.offset[part],
+        noise.sigma[part],
+        noise.read[part] if noise.read.size else NONE,
+        norm,
+        noise.linear[part] if noise.linear.size else NONE,
+        noise.cubic[part] if noise.cubic.size else NONE,
+        noise.steps[part[0], part[1], :, part[2]] if noise.steps.size else NO_STEPS,
+    )

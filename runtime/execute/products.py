@@ -93,7 +93,7 @@ class Products:
                 self.seed,
                 ranges,
                 partial=True,
-                correction=None if gain is None else 1 / gain,
+                correction=None if gain is None else np.float32(1) / gain,
             )
         return self._prepared[key]
 

@@ -83,14 +83,29 @@ def dielectric_input(x: Array, a2_per_v2: float, read_voltage_v: float) -> Array
     return x * (1 + np.float32(a2_per_v2 * read_voltage_v**2) * x * x)
 
 
-def settling(row_ff: Array, driver_ohm: float, wire_ohm: float, settle_ns: float) -> Array:
-    """Share of its step that a row line has made when the column is sampled.
+def elmore_ns(
+    line_ff: Array, driver_ohm: Array | float, wire_ohm: float, position: Array | float
+) -> Array:
+    """Delay to ``position`` (0 at the driver, 1 at the end) of a uniform line with a driver, ns.
 
-    1 - exp(-t/tau), tau = (R_drv + 0.38 R_wire) C_row: Elmore delay of a driver and a distributed
-    line (Sakurai 1983). No current flows at rest, so there is no IR drop.
+    tau = (R_drv + R_w (u - u^2/2)) C: the Elmore delay of a distributed line (Rubinstein,
+    Penfield, Horowitz, TCAD 1983). No current flows at rest, so there is no IR drop.
     """
-    tau_ns = (driver_ohm + 0.38 * wire_ohm) * row_ff * 1e-6
-    return -np.expm1(-settle_ns / np.maximum(tau_ns, np.float32(1e-9)))
+    return line_ff * (driver_ohm + wire_ohm * (position - position * position / 2)) * 1e-6
+
+
+def settled_share(tau_ns: Array, time_ns: float) -> Array:
+    """Share of its step that a line has made after ``time_ns``: 1 - exp(-t/tau)."""
+    return -np.expm1(-time_ns / np.maximum(tau_ns, np.float32(1e-9)))
+
+
+def held_share(time_ns: Array, tau_us: float) -> Array:
+    """Share of its charge that a column still holds after ``time_ns``: exp(-t/(R_leak C)).
+
+    R_leak C is a constant of the dielectric, resistivity times permittivity, whatever the area.
+    """
+    share: Array = np.exp(-time_ns * np.float32(1e-3 / tau_us))
+    return share
 
 
 def couple_columns(matrix: Array, share: float) -> Array:

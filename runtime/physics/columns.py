@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...backends.targets import MemcapTarget
-from . import charge
+from . import charge, devices
 
 Array = NDArray[np.float32]
 
@@ -61,3 +61,38 @@ def reference_gain(planned: Array) -> Array:
     """Gain that the converter's range is set for: that of a tile's mean column, ``[slices, tiles,
     1]``, from the designed gain of the legs, ``planned [2, slices, tiles, cols]``."""
     return planned.mean(axis=(0, -1), keepdims=True)[0]
+
+
+def pair_numbers(slices: int, cols: int, sites: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Number of each physical pair in its array, ``[slices, tiles, cols]``; the slices of a
+    logical column lie side by side."""
+    col0 = sites[:, 4] if sites.shape[1] == 5 else np.zeros(len(sites), np.int64)
+    column = col0[:, None] + np.arange(cols)
+    return slices * column + np.arange(slices)[:, None, None]
+
+
+def conversion_ns(
+    shape: tuple[int, ...], sites: NDArray[np.int32], target: MemcapTarget
+) -> Array:
+    """Time from the row step to the conversion of each pair, ``[slices, tiles, cols]``: the
+    converters go round the pairs."""
+    turn = pair_numbers(shape[0], shape[3], sites) // target.adcs_per_array
+    wait_ns = target.array.settle_ns + turn * target.adc.conversion_ns
+    return wait_ns.astype(np.float32)
+
+
+def read_window(target: MemcapTarget) -> float:
+    """Share of the window that the read frequency leaves."""
+    return devices.window_share(1e3 / target.read_period_ns, target.noise.window_corner_mhz)
+
+
+def expected_window(target: MemcapTarget) -> float:
+    """Mean share of the window that is left when reading, by the effects that are on.
+
+    Reference cells, written and read with the rest, show it; the digital side divides by it.
+    """
+    noise, share = target.noise, 1.0
+    if noise.is_on("drift"):
+        decades = devices.drift_decades(noise.drift_time_s, noise.drift_t0_s)
+        share *= devices.drift_factor(noise.drift_nu, decades)
+    return share * read_window(target) if noise.is_on("window") else share
