@@ -91,6 +91,20 @@ cli.command_class = ReportingCommand
     help="Sample inputs that set the ranges of the converters.",
 )
 @click.option(
+    "--ranges",
+    default="mse",
+    show_default=True,
+    metavar="METHOD",
+    help="How samples set ranges: mse, minmax or percentile[:P].",
+)
+@click.option(
+    "--rounding",
+    type=click.Choice(("nearest", "compensated")),
+    default="nearest",
+    show_default=True,
+    help="How weights are rounded; compensated pays errors back where samples show a gain.",
+)
+@click.option(
     "--dim",
     "dims",
     multiple=True,
@@ -123,6 +137,8 @@ def compile_command(
     target: str,
     output: str | None,
     calibrate: str | None,
+    ranges: str,
+    rounding: str,
     dims: dict[str, int],
     level: str | None,
     print_debuginfo: bool,
@@ -148,6 +164,8 @@ def compile_command(
     options = CompileOptions(
         target=target,
         calibrate=calibrate,
+        ranges=ranges,
+        rounding=rounding,
         dims=dims,
         weights=not no_weights,
         keep_levels=check_levels,

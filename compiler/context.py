@@ -6,7 +6,7 @@ A pass receives an xDSL context; under semc it is a :class:`CompilerContext`. Un
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from xdsl.context import Context
 
@@ -22,16 +22,18 @@ class CompilerContext(Context):
     """An xDSL context with the weight store of the model being compiled.
 
     ``calibration`` holds what calibration runs showed, by weight name of ``tile.program``.
+    ``notes`` holds what the passes found out about each matrix, by the same name, for reports.
     ``unchanged`` is set by a pass that left the module as it was, which then needs no verification.
     """
 
     weights: WeightStore = field(default_factory=WeightStore)
     calibration: "Mapping[str, MatrixStatistics]" = field(default_factory=dict)
+    notes: dict[str, dict[str, Any]] = field(default_factory=dict)
     unchanged: bool = False
 
     def clone(self) -> "CompilerContext":
         """A context of its own dialects over the same weights."""
-        copy = CompilerContext(weights=self.weights, calibration=self.calibration)
+        copy = CompilerContext(weights=self.weights, calibration=self.calibration, notes=self.notes)
         copy.__dict__.update(super().clone().__dict__)
         return copy
 
@@ -59,3 +61,8 @@ def say_unchanged(ctx: Context) -> None:
 def calibration_of(ctx: Context) -> "Mapping[str, MatrixStatistics]":
     """The calibration statistics that came with ``ctx``; none without a calibration."""
     return ctx.calibration if isinstance(ctx, CompilerContext) else {}
+
+
+def note_of(ctx: Context, matrix: str) -> dict[str, Any]:
+    """Where a pass writes what it found out about ``matrix`` (a name of ``tile.program``)."""
+    return ctx.notes.setdefault(matrix, {}) if isinstance(ctx, CompilerContext) else {}

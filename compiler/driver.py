@@ -32,6 +32,7 @@ from .frontend.import_onnx import import_model, input_names
 from .frontend.load import load_model
 from .frontend.lowering import lowerings
 from .pipeline import run_passes
+from .recipe import Quantization
 from .report import level_report
 from .weights import WeightStore
 
@@ -49,10 +50,15 @@ Interpreter = Callable[..., list[np.ndarray]]
 
 @dataclass(frozen=True)
 class CompileOptions:
-    """What a compilation may choose. ``keep_levels`` keeps a copy of the module at each level."""
+    """What a compilation may choose. ``keep_levels`` keeps a copy of the module at each level.
+
+    ``ranges`` and ``rounding`` are those of :class:`semc.compiler.recipe.Quantization`.
+    """
 
     target: str = "memcap-demo"
     calibrate: str | os.PathLike[str] | Mapping[str, np.ndarray] | None = None
+    ranges: str = Quantization.ranges
+    rounding: str = Quantization.rounding
     dims: Mapping[str, int] = field(default_factory=dict)
     weights: bool = True
     verify: bool = True
@@ -175,6 +181,8 @@ class _Driver:
         return {
             "dims": dict(sorted({**self.facts["assumed_dims"], **self.options.dims}.items())),
             "calibrated": self.options.calibrate is not None,
+            "ranges": self.options.ranges,
+            "rounding": self.options.rounding,
             "weights": self.options.weights,
         }
 
@@ -220,7 +228,8 @@ class _Driver:
             self.run(module, recipe.tile_passes(self.options.target))
         with self.phase("quantize"):
             self.calibrate(module)
-            self.run(module, recipe.quantize_passes(self.options.target))
+            quantization = Quantization(self.options.ranges, self.options.rounding)
+            self.run(module, recipe.quantize_passes(self.options.target, quantization))
         if self._reached("tile", module, until):
             return module
         with self.phase("place"):

@@ -5,7 +5,7 @@ machines is said here and nowhere else.
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -49,11 +49,36 @@ def tile_passes(target: str) -> "list[ModulePass]":
     ]
 
 
-def quantize_passes(target: str) -> "list[ModulePass]":
-    """Codes and ranges of the matrices, on machines with arrays."""
-    from .passes.quantize_matrices import QuantizeMatrices
+@dataclass(frozen=True)
+class Quantization:
+    """How matrices get ranges and codes: options of the driver and of ``quantize-matrices``."""
 
-    return [QuantizeMatrices(target=target)] if _has_arrays(target) else []
+    ranges: str = "mse"
+    """``mse``, ``minmax`` or ``percentile[:P]`` (``quantize/range_method.py``)."""
+    rounding: str = "nearest"
+    """``nearest`` or ``compensated``."""
+
+
+def quantize_passes(target: str, options: Quantization | None = None) -> "list[ModulePass]":
+    """Codes and ranges of the matrices, on machines with arrays."""
+    from .passes.choose_converter_ranges import ChooseConverterRanges
+    from .passes.choose_input_ranges import ChooseInputRanges
+    from .passes.compute_nonfinite_digitally import ComputeNonfiniteDigitally
+    from .passes.prove_lossless import ProveLossless
+    from .passes.round_weights import RoundWeights
+    from .quantize.range_method import RangeMethod
+
+    if not _has_arrays(target):
+        return []
+    options = Quantization() if options is None else options
+    method = RangeMethod.parse(options.ranges)
+    return [
+        ComputeNonfiniteDigitally(),
+        ChooseInputRanges(target, method.name, method.share),
+        RoundWeights(target, options.rounding),
+        ChooseConverterRanges(target, method.name, method.share),
+        ProveLossless(target),
+    ]
 
 
 def place_passes(target: str) -> "list[ModulePass]":
@@ -74,8 +99,11 @@ def machine_passes(target: str) -> "list[ModulePass]":
     """place to what the machine's backend reads."""
     from .passes.convert_place_to_analog import ConvertPlaceToAnalog
     from .passes.convert_place_to_pal import ConvertPlaceToPal
+    from .passes.correct_columns import CorrectColumns
 
-    return [ConvertPlaceToAnalog() if _has_arrays(target) else ConvertPlaceToPal(target=target)]
+    if not _has_arrays(target):
+        return [ConvertPlaceToPal(target=target)]
+    return [ConvertPlaceToAnalog(), CorrectColumns(target=target)]
 
 
 def _has_arrays(target: str) -> bool:
@@ -86,10 +114,11 @@ def _has_arrays(target: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class NamedPipeline:
-    """A stage under a name for ``semc opt``; its one option is ``target``."""
+    """A stage under a name for ``semc opt``: ``passes(target, **options)``, the options by name."""
 
     summary: str
-    passes: Callable[[str], "list[ModulePass]"]
+    passes: "Callable[..., list[ModulePass]]"
+    options: tuple[str, ...] = ()
 
 
 PIPELINES: dict[str, NamedPipeline] = {
@@ -99,6 +128,11 @@ PIPELINES: dict[str, NamedPipeline] = {
     "graph-to-tile": NamedPipeline(
         "Cut matrices into tiles, fuse the rest and choose the codes",
         lambda target: [*tile_passes(target), *quantize_passes(target)],
+    ),
+    "quantize-matrices": NamedPipeline(
+        "Choose the codes of stored matrices and the ranges of inputs and converters",
+        lambda target, **options: quantize_passes(target, Quantization(**options)),
+        tuple(field.name for field in fields(Quantization)),
     ),
     "tile-to-place": NamedPipeline(
         "Give tiles and buffers their sites and operations their slots", place_passes
