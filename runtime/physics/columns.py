@@ -71,9 +71,7 @@ def pair_numbers(slices: int, cols: int, sites: NDArray[np.int32]) -> NDArray[np
     return slices * column + np.arange(slices)[:, None, None]
 
 
-def conversion_ns(
-    shape: tuple[int, ...], sites: NDArray[np.int32], target: MemcapTarget
-) -> Array:
+def conversion_ns(shape: tuple[int, ...], sites: NDArray[np.int32], target: MemcapTarget) -> Array:
     """Time from the row step to the conversion of each pair, ``[slices, tiles, cols]``: the
     converters go round the pairs."""
     turn = pair_numbers(shape[0], shape[3], sites) // target.adcs_per_array
