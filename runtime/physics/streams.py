@@ -23,6 +23,7 @@ Array = NDArray[np.float32]
 _GAMMA = np.uint64(0x9E3779B97F4A7C15)
 _M1 = np.uint64(0xBF58476D1CE4E5B9)
 _M2 = np.uint64(0x94D049BB133111EB)
+_ALL = 0xFFFFFFFFFFFFFFFF
 _U = np.uint32
 _F = np.float32
 _I = np.int32
@@ -35,17 +36,31 @@ _ROOT2 = _F(math.sqrt(2.0))
 
 def derive_key(*words: int | NDArray[np.integer]) -> Keys:
     """A key from integers or integer arrays (broadcast together); order matters."""
-    key = np.zeros((), np.uint64)
+    scalar, first = 0, 0
+    for word in words:  # as below, without arrays of one
+        if not isinstance(word, int):
+            break
+        scalar = _mixed_int((scalar ^ (word & _ALL)) + int(_GAMMA))
+        first += 1
+    key = np.array(scalar, np.uint64)
     with np.errstate(over="ignore"):
-        for word in words:
-            value = np.asarray(word & 0xFFFFFFFFFFFFFFFF if isinstance(word, int) else word)
+        for word in words[first:]:
+            value = np.asarray(word & _ALL if isinstance(word, int) else word)
             mixed = np.array((key ^ value.astype(np.uint64)) + _GAMMA, np.uint64)
             key = _mix(mixed.reshape(-1)).reshape(mixed.shape)
     return key
 
 
+def _mixed_int(value: int) -> int:
+    """SplitMix64's finaliser."""
+    value &= _ALL
+    value = (value ^ (value >> 30)) * int(_M1) & _ALL
+    value = (value ^ (value >> 27)) * int(_M2) & _ALL
+    return value ^ (value >> 31)
+
+
 def _mix(value: Keys) -> Keys:
-    """SplitMix64's finaliser, in place; returns ``value``."""
+    """``_mixed_int`` of every element, in place; returns ``value``."""
     value ^= value >> np.uint64(30)
     value *= _M1
     value ^= value >> np.uint64(27)
