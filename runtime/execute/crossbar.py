@@ -40,13 +40,14 @@ from ..physics.instance import build_instance, converter_sigma_lsb
 from ..physics.streams import derive_key, position_normals
 from .bands import (
     BLOCK,
+    MOST_COLUMNS,
     BandClass,
     accumulate,
+    are_runs,
     band_classes,
     batches,
     block_of,
     check_tiles,
-    is_whole,
     rounds,
     rows_of,
     tile_offsets,
@@ -57,6 +58,8 @@ Mode = Literal["quantized", "noisy"]
 
 _READ = 6
 _PREPARE_ELEMENTS = 1 << 17
+_POSITIONS = 256
+"""Positions of a block at least, so that large weights are not fetched too often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +73,8 @@ class Band:
     """Output column of each band column, ``[n, width]``."""
     starts: tuple[int, ...]
     """Cuts of ``n`` such that the bands between two cuts have distinct groups."""
-    whole: bool
-    """All bands write the same contiguous columns."""
+    runs: bool
+    """The columns of every band are contiguous."""
     levels: Array
     """``[slices, n, rows, width]``."""
     per_step: Array
@@ -158,7 +161,7 @@ def prepare_matrix(
         _build_band(
             codes, scale, tiles, sites, target, mode, seed, adc_range, bits, correction, members
         )
-        for members in band_classes(tiles)
+        for members in band_classes(tiles, MOST_COLUMNS)
     )
     return PreparedMatrix(codes.shape, mode, target, seed, bits, bands)
 
@@ -183,29 +186,45 @@ def run_matrix(
     groups, depth, width = prepared.shape
     if x.ndim != 3 or x.shape[0] != groups or x.shape[2] != depth:
         raise ValueError(f"input must be [{groups}, positions, {depth}], came {list(x.shape)}")
-    numerics, noise = prepared.target.numerics, prepared.target.noise
-    square = 0.0
-    if prepared.mode == "noisy" and noise.is_on("dielectric"):
-        square = noise.dielectric_a2_per_v2 * prepared.target.array.read_voltage_v**2
+    if input_scale is not None:
+        input_scale = np.broadcast_to(np.asarray(input_scale, np.float32), (groups, x.shape[1], 1))
     out = np.zeros((groups, x.shape[1], width), np.float32)
     shift = derive_key(prepared.seed, _READ, stream)
+    step = max(_POSITIONS, BLOCK // (groups * max(depth, min(width, MOST_COLUMNS))))
+    for begin in range(0, x.shape[1], step):
+        part = (slice(None), slice(begin, begin + step))
+        scale = None if input_scale is None else input_scale[part]
+        _run_positions(prepared, x[part], scale, shift, first_position + begin, out[part])
+    return out
+
+
+def _run_positions(
+    prepared: PreparedMatrix,
+    x: Array,
+    input_scale: Array | None,
+    shift: NDArray[np.uint64],
+    first_position: int,
+    out: Array,
+) -> None:
+    """``run_matrix`` for as many positions as stay in cache; ``out`` holds zeros."""
+    target, numerics = prepared.target, prepared.target.numerics
+    square = 0.0
+    if prepared.mode == "noisy" and target.noise.is_on("dielectric"):
+        square = target.noise.dielectric_a2_per_v2 * target.array.read_voltage_v**2
     serial = numerics.input_coding == "bit-serial"
-    codes, scale = converters.quantise_input(
-        x, input_scale, numerics.input_bits, 0.0 if serial else square
-    )
+    bits = numerics.input_bits
+    codes, scale = converters.quantise_input(x, input_scale, bits, 0.0 if serial else square)
     if not serial:
-        drive = [(1.0, codes)]
+        drives = [(1.0, codes)]
     else:
         # The pulses of all bits have one voltage, so a bent dielectric is a gain.
-        top = (1 + square) / converters.input_limit(numerics.input_bits)
-        pulses = converters.input_pulses(codes, numerics.input_bits)
-        drive = [(2.0**bit * top, pulse) for bit, pulse in enumerate(pulses)]
-    for number, (weight, rows) in enumerate(drive):
+        top = (1 + square) / converters.input_limit(bits)
+        drives = [(2.0**bit * top, p) for bit, p in enumerate(converters.input_pulses(codes, bits))]
+    for number, (weight, rows) in enumerate(drives):
+        drive = _Drive(rows, weight, shift, number, first_position)
         for band in prepared.bands:
-            read = _Read(rows, weight, shift, number, first_position)
-            _run_band(band, prepared.adc_bits, read, out)
+            _run_band(band, prepared.adc_bits, drive, out)
     out *= scale
-    return out
 
 
 def run_exact(weights: Array, tiles: NDArray[np.int32], x: Array) -> NDArray[np.float64]:
@@ -219,12 +238,12 @@ def run_exact(weights: Array, tiles: NDArray[np.int32], x: Array) -> NDArray[np.
     x = x.astype(np.float64)
     out = np.zeros((groups, x.shape[1], width), np.float64)
     for group, row0, rows, cols, _ in band_classes(tiles):
-        starts, whole = rounds(group), is_whole(cols)
+        starts, runs = rounds(group), are_runs(cols)
         for lo, hi in batches(starts, cols.shape[1] * x.shape[1]):
             part = slice(lo, hi)
-            block = block_of(weights, group[part], row0[part], rows, cols[part], whole)
+            block = block_of(weights, group[part], row0[part], rows, cols[part], runs)
             y = np.matmul(rows_of(x, group[part], row0[part], rows), block.astype(np.float64))
-            accumulate(out, y, group[part], cols[part], whole)
+            accumulate(out, y, group[part], cols[part], runs)
     return out
 
 
@@ -307,7 +326,7 @@ def _build_band(
             keys,
         )
     return Band(
-        group, row0, rows, cols, rounds(group), is_whole(cols), levels, per_step, post, noise
+        group, row0, rows, cols, rounds(group), are_runs(cols), levels, per_step, post, noise
     )
 
 
@@ -328,7 +347,7 @@ def _column_keys(sites: NDArray[np.int32], slices: int, cols: int) -> NDArray[np
 
 
 @dataclass(frozen=True, slots=True)
-class _Read:
+class _Drive:
     """One drive of the rows: ``rows [G, P, K]``, the weight of its sums, and its noise."""
 
     rows: Array
@@ -338,69 +357,45 @@ class _Read:
     first_position: int
 
 
-def _run_band(band: Band, adc_bits: int, read: _Read, out: Array) -> None:
-    """Adds what the band makes of ``read`` to ``out [G, P, N]``."""
-    positions, width = read.rows.shape[1], band.cols.shape[1]
-    col_step = min(width, max(1024, BLOCK // max(positions, 1)))
-    pos_step = max(2, BLOCK // col_step // 2 * 2)
-    post = band.post * np.float32(read.weight)
-    for lo, hi in batches(band.starts, min(pos_step, positions) * width):
-        x = rows_of(read.rows, band.group[lo:hi], band.row0[lo:hi], band.rows)
-        norm = NONE
-        if band.noise is not None and band.noise.read.size:
-            norm = np.einsum("bpk,bpk->bp", x, x)
-        direct = band.whole and band.group[hi - 1] - band.group[lo] == hi - lo - 1
-        for c0 in range(0, width, col_step):
-            c1 = min(c0 + col_step, width)
-            cols = band.cols[lo:hi, c0:c1]
-            first = int(cols[0, 0])
-            for p0 in range(0, positions, pos_step):
-                p1 = min(p0 + pos_step, positions)
-                if direct:
-                    group = slice(band.group[lo], band.group[hi - 1] + 1)
-                    total = out[group, p0:p1, first : first + c1 - c0]
-                else:
-                    total = np.zeros((hi - lo, p1 - p0, c1 - c0), np.float32)
-                for s in range(band.levels.shape[0]):
-                    y = np.matmul(x[:, p0:p1], band.levels[s, lo:hi, :, c0:c1])
-                    part = (s, slice(lo, hi), slice(c0, c1))
-                    _convert(band, part, adc_bits, read, p0, norm[:, p0:p1], y, post[part], total)
-                if not direct:
-                    accumulate(out[:, p0:p1], total, band.group[lo:hi], cols, band.whole)
+def _run_band(band: Band, adc_bits: int, drive: _Drive, out: Array) -> None:
+    """Adds what the band makes of ``drive`` to ``out [G, P, N]``."""
+    positions, width = drive.rows.shape[1], band.cols.shape[1]
+    post = band.post * np.float32(drive.weight)
+    most = max((hi - lo for lo, hi in batches(band.starts, positions * width)), default=0)
+    block = (most, positions, width)
+    sums, totals = np.empty(block, np.float32), np.empty(block, np.float32)
+    draws = None if band.noise is None else np.empty(block, np.float32)
+    for lo, hi in batches(band.starts, positions * width):
+        x = rows_of(drive.rows, band.group[lo:hi], band.row0[lo:hi], band.rows)
+        total = totals[: hi - lo]
+        total[...] = 0
+        for s in range(band.levels.shape[0]):
+            y = np.matmul(x, band.levels[s, lo:hi], out=sums[: hi - lo])
+            part = (s, slice(lo, hi))
+            noise = _noise_of(band, part, drive, x, draws)
+            converters.convert(y, band.per_step[part], post[part], adc_bits, total, *noise)
+        accumulate(out, total, band.group[lo:hi], band.cols[lo:hi], band.runs)
 
 
-def _convert(
-    band: Band,
-    part: tuple[int, slice, slice],
-    adc_bits: int,
-    read: _Read,
-    first: int,
-    norm: Array,
-    y: Array,
-    post: Array,
-    out: Array,
-) -> None:
-    """Adds the conversions of the sums ``y [n, positions, cols]`` to ``out``; ``y`` is used up."""
-    noise, per_step = band.noise, band.per_step[part]
-    if noise is None:
-        none = (NO_DRAWS, NONE, NONE, NONE, NONE, NONE, NONE, NO_STEPS)
-        converters.convert(y, per_step, post, adc_bits, out, *none)
-        return
+def _noise_of(
+    band: Band, part: tuple[int, slice], drive: _Drive, x: Array, draws: Array | None
+) -> tuple[Array, ...]:
+    """What acts on the sums of ``x [n, P, rows]``: the last arguments of ``converters.convert``."""
+    noise = band.noise
+    if noise is None or draws is None:
+        return NO_DRAWS, NONE, NONE, NONE, NONE, NONE, NONE, NO_STEPS
     with np.errstate(over="ignore"):
-        keys = noise.keys[part] + read.shift
-    draws = position_normals(keys, read.first_position + first, y.shape[1], read.lane)
-    converters.convert(
-        y,
-        per_step,
-        post,
-        adc_bits,
-        out,
-        draws,
+        keys = noise.keys[part] + drive.shift
+    read, norm = NONE, NONE
+    if noise.read.size:
+        read, norm = noise.read[part], np.einsum("bpk,bpk->bp", x, x)
+    return (
+        position_normals(keys, drive.first_position, x.shape[1], drive.lane, draws[: len(x)]),
         noise.offset[part],
         noise.sigma[part],
-        noise.read[part] if noise.read.size else NONE,
+        read,
         norm,
         noise.linear[part] if noise.linear.size else NONE,
         noise.cubic[part] if noise.cubic.size else NONE,
-        noise.steps[part[0], part[1], :, part[2]] if noise.steps.size else NO_STEPS,
+        noise.steps[part] if noise.steps.size else NO_STEPS,
     )

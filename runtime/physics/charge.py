@@ -91,7 +91,8 @@ def elmore_ns(
     tau = (R_drv + R_w (u - u^2/2)) C: the Elmore delay of a distributed line (Rubinstein,
     Penfield, Horowitz, TCAD 1983). No current flows at rest, so there is no IR drop.
     """
-    return line_ff * (driver_ohm + wire_ohm * (position - position * position / 2)) * 1e-6
+    ohm = driver_ohm + wire_ohm * (position - position * position / 2)
+    return line_ff * np.asarray(ohm, np.float32) * np.float32(1e-6)
 
 
 def settled_share(tau_ns: Array, time_ns: float) -> Array:
@@ -104,8 +105,7 @@ def held_share(time_ns: Array, tau_us: float) -> Array:
 
     R_leak C is a constant of the dielectric, resistivity times permittivity, whatever the area.
     """
-    share: Array = np.exp(-time_ns * np.float32(1e-3 / tau_us))
-    return share
+    return np.exp(time_ns * np.float32(-1e-3 / tau_us))
 
 
 def couple_columns(matrix: Array, share: float) -> Array:

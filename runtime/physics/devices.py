@@ -10,7 +10,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from .streams import Keys, normal_pairs, uniforms
+from .streams import Keys, kept_pairs, normal_pairs, uniforms
 
 Array = NDArray[np.float32]
 Cells = NDArray[np.uint32]
@@ -33,46 +33,40 @@ def programming_errors(
 
     One write errs by ``sigma`` n. With a ``tolerance`` above 0 a cell is read back and written
     again until it is within it, ``rounds`` times at most (program and verify); the last try stays.
+    So the error is a normal cut at the tolerance, or with chance (1 - p)^rounds one of its tails,
+    p = P(|e| <= t) of one write.
     """
-    errors = np.float32(sigma) * normal_pairs(keys, cells)
-    if not tolerance:
-        return errors
-    for attempt in range(1, rounds):
-        off = np.abs(errors) > np.float32(tolerance)
-        sets, members = np.nonzero(off.any(axis=0))
-        if not len(sets):
-            break
-        # A pair has one counter, so the draws of its two cells are made together.
-        again = normal_pairs(keys[sets], cells[sets, members][:, None], attempt)[..., 0]
-        here = errors[:, sets, members]
-        errors[:, sets, members] = np.where(off[:, sets, members], np.float32(sigma) * again, here)
-    return errors
+    kept, miss = verify_chances(sigma, tolerance, rounds)
+    if not 0 < kept < 1:  # no verify, or a tolerance that no write misses or meets
+        return np.float32(sigma) * normal_pairs(keys, cells)
+    return np.float32(sigma) * kept_pairs(keys, cells, kept, max(miss, 1e-12))
+
+
+def verify_chances(sigma: float, tolerance: float, rounds: int) -> tuple[float, float]:
+    """(p, miss): that one write is within ``tolerance``, and that none of ``rounds`` is. Without
+    verify p is 1."""
+    if not tolerance or not sigma:
+        return 1.0, 0.0
+    p = math.erf(tolerance / sigma / math.sqrt(2))
+    return p, (1 - p) ** rounds
 
 
 def verified_sigma(sigma: float, tolerance: float, rounds: int) -> float:
-    """Standard deviation of ``programming_errors``, closed form.
-
-    With p = P(|e| <= t) and miss = (1 - p)^rounds, the accepted errors have the variance of a
-    normal cut at +-t and the missed ones that of its tails.
-    """
-    if not tolerance or not sigma:
+    """Standard deviation of ``programming_errors``, closed form: the accepted errors have the
+    variance of a normal cut at +-t, the missed ones that of its tails."""
+    p, miss = verify_chances(sigma, tolerance, rounds)
+    if not 0 < p < 1:
         return sigma
     t = tolerance / sigma
-    p = math.erf(t / math.sqrt(2))
     peak = 2 * t * math.exp(-t * t / 2) / math.sqrt(2 * math.pi)
-    inside, tails = p - peak, 1 - p + peak
-    miss = (1 - p) ** rounds
-    accepted = (1 - miss) * inside / p if p else 0.0
-    missed = miss * tails / (1 - p) if p < 1 else 0.0
-    return sigma * math.sqrt(accepted + missed)
+    accepted, missed = (p - peak) / p, (1 - p + peak) / (1 - p)
+    return sigma * math.sqrt((1 - miss) * accepted + miss * missed)
 
 
 def mean_writes(sigma: float, tolerance: float, rounds: int) -> float:
     """Writes that a cell takes on average: (1 - (1 - p)^rounds) / p, a truncated geometric law."""
-    if not tolerance or not sigma:
-        return 1.0
-    p = math.erf(tolerance / sigma / math.sqrt(2))
-    return (1 - (1 - p) ** rounds) / p if p else float(rounds)
+    p, miss = verify_chances(sigma, tolerance, rounds)
+    return (1 - miss) / p if p else float(rounds)
 
 
 def add_programming_error(pairs_ff: Array, errors: Array, window_ff: float) -> Array:

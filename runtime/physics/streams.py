@@ -23,6 +23,7 @@ Array = NDArray[np.float32]
 _GAMMA = np.uint64(0x9E3779B97F4A7C15)
 _M1 = np.uint64(0xBF58476D1CE4E5B9)
 _M2 = np.uint64(0x94D049BB133111EB)
+_ALL = 0xFFFFFFFFFFFFFFFF
 _U = np.uint32
 _F = np.float32
 _I = np.int32
@@ -30,21 +31,36 @@ _I = np.int32
 _FAST = {"contract", "nsz", "afn"}
 _QUARTER = _F(math.pi / 2 * 2.0**-30)
 _LN2 = _F(math.log(2.0))
+_ROOT2 = _F(math.sqrt(2.0))
 
 
 def derive_key(*words: int | NDArray[np.integer]) -> Keys:
     """A key from integers or integer arrays (broadcast together); order matters."""
-    key = np.zeros((), np.uint64)
+    scalar, first = 0, 0
+    for word in words:  # as below, without arrays of one
+        if not isinstance(word, int):
+            break
+        scalar = _mixed_int((scalar ^ (word & _ALL)) + int(_GAMMA))
+        first += 1
+    key = np.array(scalar, np.uint64)
     with np.errstate(over="ignore"):
-        for word in words:
-            value = np.asarray(word & 0xFFFFFFFFFFFFFFFF if isinstance(word, int) else word)
+        for word in words[first:]:
+            value = np.asarray(word & _ALL if isinstance(word, int) else word)
             mixed = np.array((key ^ value.astype(np.uint64)) + _GAMMA, np.uint64)
             key = _mix(mixed.reshape(-1)).reshape(mixed.shape)
     return key
 
 
+def _mixed_int(value: int) -> int:
+    """SplitMix64's finaliser."""
+    value &= _ALL
+    value = (value ^ (value >> 30)) * int(_M1) & _ALL
+    value = (value ^ (value >> 27)) * int(_M2) & _ALL
+    return value ^ (value >> 31)
+
+
 def _mix(value: Keys) -> Keys:
-    """SplitMix64's finaliser, in place; returns ``value``."""
+    """``_mixed_int`` of every element, in place; returns ``value``."""
     value ^= value >> np.uint64(30)
     value *= _M1
     value ^= value >> np.uint64(27)
@@ -70,6 +86,17 @@ def normal_pairs(keys: Keys, counters: NDArray[np.uint32], lane: int = 0) -> Arr
     counters = np.broadcast_to(counters, (len(keys), counters.shape[-1]))
     out = np.empty((2, *counters.shape), np.float32)
     _fill_pairs(out, *_words(keys), counters, _U(lane))
+    return out
+
+
+def kept_pairs(
+    keys: Keys, counters: NDArray[np.uint32], inside: float, miss: float, lane: int = 0
+) -> Array:
+    """``normal_pairs`` under a condition: within the bound that ``inside`` of all normals keep,
+    but with chance ``miss`` (above 0) beyond it. ``[2, n, m]``."""
+    counters = np.broadcast_to(counters, (len(keys), counters.shape[-1]))
+    out = np.empty((2, *counters.shape), np.float32)
+    _fill_kept(out, *_words(keys), counters, _U(lane), _F(inside), _F(miss))
     return out
 
 
@@ -137,9 +164,9 @@ def threefry(k0, k1, c0, c1):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, fastmath=_FAST)
-def _radius(word):  # type: ignore[no-untyped-def]
-    """sqrt(-2 ln u) of u = (word + 1/2) / 2^32; the logarithm is Cephes' logf (Moshier)."""
-    bits = _F((_F(word) + _F(0.5)) * _F(2.0**-32)).view(np.int32)
+def _log(value):  # type: ignore[no-untyped-def]
+    """Natural logarithm of a normal float32 above 0: Cephes' logf (Moshier)."""
+    bits = _F(value).view(np.int32)
     exponent = _I(_I(bits - _I(0x3F3504F3)) >> _I(23))
     z = _I(bits - _I(exponent << _I(23))).view(np.float32) - _F(1)
     y = _F(7.0376836292e-2)
@@ -152,9 +179,57 @@ def _radius(word):  # type: ignore[no-untyped-def]
     y = y * z + _F(-2.4999993993e-1)
     y = y * z + _F(3.3333331174e-1)
     square = z * z
-    log = y * z * square - _F(0.5) * square + z + _F(exponent) * _LN2
-    twice = _F(-2) * log
+    return y * z * square - _F(0.5) * square + z + _F(exponent) * _LN2
+
+
+@numba.njit(cache=True, fastmath=_FAST)
+def _radius(word):  # type: ignore[no-untyped-def]
+    """sqrt(-2 ln u) of u = (word + 1/2) / 2^32."""
+    twice = _F(-2) * _log((_F(word) + _F(0.5)) * _F(2.0**-32))
     return np.sqrt(twice if twice > _F(0) else _F(0))
+
+
+@numba.njit(cache=True, fastmath=_FAST)
+def _kept_share(word, inside, miss):  # type: ignore[no-untyped-def]
+    """Share of normals beyond the one that ``word`` draws, to both sides: below ``1 - inside``
+    with chance ``miss``, else above."""
+    u = (_F(_I(word & _U(0x7FFFFFFF))) + _F(0.5)) * _F(2.0**-31)
+    beyond = (_F(1) - inside) * (u / miss)
+    within = _F(1) - inside * ((u - miss) / (_F(1) - miss))
+    return beyond if u < miss else within
+
+
+@numba.njit(cache=True, fastmath=_FAST)
+def _central_quantile(share):  # type: ignore[no-untyped-def]
+    """sqrt(2) erfinv(1 - share) for a share above 0.0034: Giles' polynomial for single precision
+    (GPU Computing Gems Jade, 2010)."""
+    w = -_log(share * (_F(2) - share)) - _F(2.5)
+    p = _F(2.81022636e-08)
+    p = p * w + _F(3.43273939e-07)
+    p = p * w + _F(-3.5233877e-06)
+    p = p * w + _F(-4.39150654e-06)
+    p = p * w + _F(0.00021858087)
+    p = p * w + _F(-0.00125372503)
+    p = p * w + _F(-0.00417768164)
+    p = p * w + _F(0.246640727)
+    p = p * w + _F(1.50140941)
+    return _ROOT2 * (_F(1) - share) * p
+
+
+@numba.njit(cache=True, fastmath=_FAST)
+def _tail_quantile(share):  # type: ignore[no-untyped-def]
+    """As ``_central_quantile``, for the rest."""
+    w = np.sqrt(-_log(share * (_F(2) - share))) - _F(3)
+    p = _F(-0.000200214257)
+    p = p * w + _F(0.000100950558)
+    p = p * w + _F(0.00134934322)
+    p = p * w + _F(-0.00367342844)
+    p = p * w + _F(0.00573950773)
+    p = p * w + _F(-0.0076224613)
+    p = p * w + _F(0.00943887047)
+    p = p * w + _F(1.00167406)
+    p = p * w + _F(2.83297682)
+    return _ROOT2 * (_F(1) - share) * p
 
 
 @numba.njit(cache=True, fastmath=_FAST)
@@ -187,6 +262,28 @@ def _fill_pairs(out, low, high, counters, lane):  # type: ignore[no-untyped-def]
             c, s = _direction(b)
             first[i] = radius * c
             second[i] = radius * s
+
+
+@numba.njit(cache=True, nogil=True, fastmath=_FAST)
+def _fill_kept(out, low, high, counters, lane, inside, miss):  # type: ignore[no-untyped-def]
+    shares, signs = np.empty((2, 512), np.float32), np.empty((2, 512), np.float32)
+    for n in range(low.size):
+        k0, k1 = low[n], high[n]
+        for begin in range(0, counters.shape[1], 512):
+            counter = counters[n, begin : begin + 512]
+            for i in range(counter.size):
+                a, b = threefry(k0, k1, counter[i], lane)
+                shares[0, i] = _kept_share(a, inside, miss)
+                shares[1, i] = _kept_share(b, inside, miss)
+                signs[0, i] = _F(-1) if a & _U(0x80000000) else _F(1)
+                signs[1, i] = _F(-1) if b & _U(0x80000000) else _F(1)
+            for leg in range(2):
+                share, sign, row = shares[leg], signs[leg], out[leg, n, begin : begin + 512]
+                for i in range(row.size):
+                    row[i] = sign[i] * _central_quantile(share[i])
+                for i in range(row.size):  # rare: by itself, so that the loop above is a vector's
+                    if share[i] < _F(0.0034):
+                        row[i] = sign[i] * _tail_quantile(max(share[i], _F(1e-30)))
 
 
 @numba.njit(cache=True, nogil=True)

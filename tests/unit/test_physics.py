@@ -65,6 +65,8 @@ def test_stream_keys_are_those_of_their_own_words():
     batch = streams.derive_key(3, np.arange(4), 9)
     assert [int(k) for k in batch] == [int(streams.derive_key(3, i, 9)) for i in range(4)]
     assert len({int(k) for k in batch}) == 4
+    arrays = streams.derive_key(*(np.array(word) for word in (3, 2**63 + 5, 9)))
+    assert int(arrays) == int(streams.derive_key(3, 2**63 + 5, 9))
     assert int(streams.derive_key(1, 2)) != int(streams.derive_key(2, 1))
     assert int(streams.derive_key(-1)) == int(streams.derive_key(2**64 - 1))
 
