@@ -46,6 +46,7 @@ def compile(
     ``ModelError`` when the model is refused and ``CapacityError`` when it does not fit.
     """
     from .compiler.driver import CompileOptions, compile_model
+    from .runtime.execute.quantized_product import quantized_product
     from .runtime.interpret.interpret import interpret_function
 
     settings = CompileOptions(
@@ -54,6 +55,7 @@ def compile(
         dims=dict(dims or {}),
         progress=progress,
         interpreter=interpret_function,
+        product=quantized_product,
         **options,
     )
     program = compile_model(model, settings).program

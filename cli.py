@@ -151,6 +151,7 @@ def compile_command(
     from pathlib import Path
 
     from .compiler.driver import PHASES, CompileOptions, compile_model, emit_level
+    from .runtime.execute.quantized_product import quantized_product
     from .runtime.interpret.interpret import interpret_function
 
     if level is not None and check_levels:
@@ -171,6 +172,7 @@ def compile_command(
         keep_levels=check_levels,
         progress=None if quiet else progress_printer(len(PHASES)),
         interpreter=interpret_function,
+        product=quantized_product,
     )
     if level is not None:
         check_output(output)

@@ -4,10 +4,11 @@ A pass receives an xDSL context; under semc it is a :class:`CompilerContext`. Un
 ``xdsl-opt`` it is not, and a pass that needs values then finds an empty store.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from xdsl.context import Context
 
 from ..dialects import register_dialects
@@ -16,24 +17,31 @@ from .weights import WeightStore
 if TYPE_CHECKING:
     from .quantize.calibration import MatrixStatistics
 
+#: The chip's product of a stored matrix: ``runtime.execute.quantized_product``, handed over by
+#: whoever calls, for the compiler imports no executor.
+ProductOf = Callable[..., np.ndarray]
+
 
 @dataclass
 class CompilerContext(Context):
     """An xDSL context with the weight store of the model being compiled.
 
     ``calibration`` holds what calibration runs showed, by weight name of ``tile.program``.
+    ``product`` computes what the chip makes of inputs; None where nobody gave it.
     ``notes`` holds what the passes found out about each matrix, by the same name, for reports.
     ``unchanged`` is set by a pass that left the module as it was, which then needs no verification.
     """
 
     weights: WeightStore = field(default_factory=WeightStore)
     calibration: "Mapping[str, MatrixStatistics]" = field(default_factory=dict)
+    product: ProductOf | None = None
     notes: dict[str, dict[str, Any]] = field(default_factory=dict)
     unchanged: bool = False
 
     def clone(self) -> "CompilerContext":
         """A context of its own dialects over the same weights."""
         copy = CompilerContext(weights=self.weights, calibration=self.calibration, notes=self.notes)
+        copy.product = self.product
         copy.__dict__.update(super().clone().__dict__)
         return copy
 
@@ -61,6 +69,11 @@ def say_unchanged(ctx: Context) -> None:
 def calibration_of(ctx: Context) -> "Mapping[str, MatrixStatistics]":
     """The calibration statistics that came with ``ctx``; none without a calibration."""
     return ctx.calibration if isinstance(ctx, CompilerContext) else {}
+
+
+def product_of(ctx: Context) -> ProductOf | None:
+    """The chip's product that came with ``ctx``."""
+    return ctx.product if isinstance(ctx, CompilerContext) else None
 
 
 def note_of(ctx: Context, matrix: str) -> dict[str, Any]:

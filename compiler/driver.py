@@ -27,7 +27,7 @@ from ..backends.targets import MemcapTarget, Target, load_target
 from ..dialects.functions import main_function
 from ..errors import InputError
 from . import recipe
-from .context import CompilerContext, new_context
+from .context import CompilerContext, ProductOf, new_context
 from .frontend.import_onnx import import_model, input_names
 from .frontend.load import load_model
 from .frontend.lowering import lowerings
@@ -65,6 +65,7 @@ class CompileOptions:
     keep_levels: bool = False
     progress: Callable[[str, float], None] | None = None
     interpreter: Interpreter | None = None
+    product: ProductOf | None = None
 
 
 @dataclass
@@ -218,6 +219,7 @@ class _Driver:
             if not options.weights:
                 weights.forget_values()
             self.context = new_context(weights)
+            self.context.product = self.options.product
         if self._reached("onnx", module, until):
             return module
         with self.phase("graph"):

@@ -64,6 +64,7 @@ def quantize_passes(target: str, options: Quantization | None = None) -> "list[M
     from .passes.choose_converter_ranges import ChooseConverterRanges
     from .passes.choose_input_ranges import ChooseInputRanges
     from .passes.compute_nonfinite_digitally import ComputeNonfiniteDigitally
+    from .passes.correct_bias import CorrectBias
     from .passes.prove_lossless import ProveLossless
     from .passes.round_weights import RoundWeights
     from .quantize.range_method import RangeMethod
@@ -78,6 +79,7 @@ def quantize_passes(target: str, options: Quantization | None = None) -> "list[M
         RoundWeights(target, options.rounding),
         ChooseConverterRanges(target, method.name, method.share),
         ProveLossless(target),
+        CorrectBias(target),
     ]
 
 

@@ -28,7 +28,7 @@ DAMPING = 0.01
 """Share of the mean of H's diagonal that is added to it (Frantar et al. 2022, section 3.3)."""
 LEAST_ROWS = 32
 """Below so many inputs to fit on, nothing is tried."""
-_BLOCK = 128
+_BLOCK = 32
 
 
 @dataclass(frozen=True, slots=True)
