@@ -42,6 +42,7 @@ def compile(
 
     ``calibrate`` holds one array per graph input (as a mapping or an ``.npz`` file), samples along
     the first axis; ``dims`` binds symbolic dimensions; ``out`` also saves the program there.
+    ``quantization`` (in ``options``) is a :class:`semc.compiler.recipe.Quantization`;
     ``options`` are further fields of :class:`semc.compiler.driver.CompileOptions`. Raises
     ``ModelError`` when the model is refused and ``CapacityError`` when it does not fit.
     """

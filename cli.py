@@ -105,6 +105,24 @@ cli.command_class = ReportingCommand
     help="How weights are rounded; compensated pays errors back where samples show a gain.",
 )
 @click.option(
+    "--energy-budget",
+    type=click.FloatRange(0, 1, min_open=True),
+    metavar="SHARE",
+    help="Give each matrix's converters the bits that leave the arrays this share of their energy.",
+)
+@click.option(
+    "--min-sqnr",
+    "min_sqnr_db",
+    type=float,
+    metavar="DB",
+    help="Give each matrix's converters the fewest bits that leave the outputs this SQNR.",
+)
+@click.option(
+    "--sensitivity",
+    is_flag=True,
+    help="Report what each matrix's converters do to the outputs, at several resolutions.",
+)
+@click.option(
     "--dim",
     "dims",
     multiple=True,
@@ -139,6 +157,9 @@ def compile_command(
     calibrate: str | None,
     ranges: str,
     rounding: str,
+    energy_budget: float | None,
+    min_sqnr_db: float | None,
+    sensitivity: bool,
     dims: dict[str, int],
     level: str | None,
     print_debuginfo: bool,
@@ -151,6 +172,7 @@ def compile_command(
     from pathlib import Path
 
     from .compiler.driver import PHASES, CompileOptions, compile_model, emit_level
+    from .compiler.recipe import Quantization
     from .runtime.execute.quantized_product import quantized_product
     from .runtime.interpret.interpret import interpret_function
 
@@ -162,11 +184,14 @@ def compile_command(
         raise click.UsageError("--check-levels needs the weights")
     if no_weights and calibrate is not None:
         raise click.UsageError("--calibrate needs the weights")
+    if energy_budget is not None and min_sqnr_db is not None:
+        raise click.UsageError("--energy-budget and --min-sqnr exclude each other")
+    if calibrate is None and (sensitivity or energy_budget is not None or min_sqnr_db is not None):
+        raise click.UsageError("--energy-budget, --min-sqnr and --sensitivity need --calibrate")
     options = CompileOptions(
         target=target,
         calibrate=calibrate,
-        ranges=ranges,
-        rounding=rounding,
+        quantization=Quantization(ranges, rounding, energy_budget, min_sqnr_db, sensitivity),
         dims=dims,
         weights=not no_weights,
         keep_levels=check_levels,

@@ -16,10 +16,10 @@ from .weights import WeightStore
 
 if TYPE_CHECKING:
     from .quantize.calibration import MatrixStatistics
+    from .quantize.product import ProductOf
 
-#: The chip's product of a stored matrix: ``runtime.execute.quantized_product``, handed over by
-#: whoever calls, for the compiler imports no executor.
-ProductOf = Callable[..., np.ndarray]
+#: Runs a network on samples; see ``CompilerContext.network``.
+Network = Callable[[Callable[..., np.ndarray | None] | None], list[np.ndarray]]
 
 
 @dataclass
@@ -27,21 +27,25 @@ class CompilerContext(Context):
     """An xDSL context with the weight store of the model being compiled.
 
     ``calibration`` holds what calibration runs showed, by weight name of ``tile.program``.
-    ``product`` computes what the chip makes of inputs; None where nobody gave it.
+    ``product`` prepares what the chip makes of inputs; None where nobody gave it.
+    ``network`` runs the module's float arithmetic on a few calibration samples, with another
+    product for ``tile.mvm`` where its argument, a function of the op and x, gives one, and returns
+    the outputs of all; None without samples.
     ``notes`` holds what the passes found out about each matrix, by the same name, for reports.
     ``unchanged`` is set by a pass that left the module as it was, which then needs no verification.
     """
 
     weights: WeightStore = field(default_factory=WeightStore)
     calibration: "Mapping[str, MatrixStatistics]" = field(default_factory=dict)
-    product: ProductOf | None = None
+    product: "ProductOf | None" = None
+    network: Network | None = None
     notes: dict[str, dict[str, Any]] = field(default_factory=dict)
     unchanged: bool = False
 
     def clone(self) -> "CompilerContext":
         """A context of its own dialects over the same weights."""
         copy = CompilerContext(weights=self.weights, calibration=self.calibration, notes=self.notes)
-        copy.product = self.product
+        copy.product, copy.network = self.product, self.network
         copy.__dict__.update(super().clone().__dict__)
         return copy
 
@@ -71,7 +75,7 @@ def calibration_of(ctx: Context) -> "Mapping[str, MatrixStatistics]":
     return ctx.calibration if isinstance(ctx, CompilerContext) else {}
 
 
-def product_of(ctx: Context) -> ProductOf | None:
+def product_of(ctx: Context) -> "ProductOf | None":
     """The chip's product that came with ``ctx``."""
     return ctx.product if isinstance(ctx, CompilerContext) else None
 

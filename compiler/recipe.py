@@ -5,7 +5,7 @@ machines is said here and nowhere else.
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -51,16 +51,29 @@ def tile_passes(target: str) -> "list[ModulePass]":
 
 @dataclass(frozen=True)
 class Quantization:
-    """How matrices get ranges and codes: options of the driver and of ``quantize-matrices``."""
+    """How matrices get ranges and codes."""
 
     ranges: str = "mse"
     """``mse``, ``minmax`` or ``percentile[:P]`` (``quantize/range_method.py``)."""
     rounding: str = "nearest"
     """``nearest`` or ``compensated``."""
+    energy_budget: float | None = None
+    """Share of the arrays' energy that converters of assigned resolutions may take."""
+    min_sqnr_db: float | None = None
+    """SQNR of the outputs that assigned resolutions must leave."""
+    sensitivity: bool = False
+    """Whether to measure what each matrix's converters do to the outputs."""
+
+    @property
+    def needs_samples(self) -> bool:
+        """Whether anything is asked for that only calibration samples tell."""
+        budgets = self.energy_budget, self.min_sqnr_db
+        return self.sensitivity or budgets != (None, None)
 
 
 def quantize_passes(target: str, options: Quantization | None = None) -> "list[ModulePass]":
     """Codes and ranges of the matrices, on machines with arrays."""
+    from .passes.assign_precision import AssignPrecision
     from .passes.choose_converter_ranges import ChooseConverterRanges
     from .passes.choose_input_ranges import ChooseInputRanges
     from .passes.compute_nonfinite_digitally import ComputeNonfiniteDigitally
@@ -73,10 +86,12 @@ def quantize_passes(target: str, options: Quantization | None = None) -> "list[M
         return []
     options = Quantization() if options is None else options
     method = RangeMethod.parse(options.ranges)
+    assign = AssignPrecision(target, options.energy_budget, options.min_sqnr_db)
     return [
         ComputeNonfiniteDigitally(),
         ChooseInputRanges(target, method.name, method.share),
         RoundWeights(target, options.rounding),
+        *([assign] if options.needs_samples else []),
         ChooseConverterRanges(target, method.name, method.share),
         ProveLossless(target),
         CorrectBias(target),
@@ -134,7 +149,7 @@ PIPELINES: dict[str, NamedPipeline] = {
     "quantize-matrices": NamedPipeline(
         "Choose the codes of stored matrices and the ranges of inputs and converters",
         lambda target, **options: quantize_passes(target, Quantization(**options)),
-        tuple(field.name for field in fields(Quantization)),
+        ("ranges", "rounding"),
     ),
     "tile-to-place": NamedPipeline(
         "Give tiles and buffers their sites and operations their slots", place_passes

@@ -14,9 +14,10 @@ from xdsl.passes import ModulePass
 from ...backends.targets import MemcapTarget
 from ...dialects import tile
 from ...dialects.attributes import WeightAttr, table_of
-from ..context import ProductOf, calibration_of, note_of, product_of, say_unchanged, weights_of
+from ..context import calibration_of, note_of, product_of, say_unchanged, weights_of
 from ..quantize.calibration import MatrixStatistics
 from ..quantize.column_correction import ColumnCorrection, choose_correction
+from ..quantize.product import ProductOf
 from ..stored_matrices import (
     adc_bits_of,
     input_scale_of,
@@ -64,9 +65,10 @@ def _choose(
     weight, (codes, scale) = weights[op.weight.data], stored_codes(op, weights)
     ranges, full_scale, bits = table_of(op.adc_range), input_scale_of(op), adc_bits_of(op)
 
+    run = product(codes, scale, op.tile_table, target, ranges, full_scale, bits)
+
     def both(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        found = product(codes, scale, op.tile_table, target, ranges, x, full_scale, bits)
-        return np.matmul(x, weight, dtype=np.float32), found
+        return np.matmul(x, weight, dtype=np.float32), run(x)
 
     fit, held_out = (both(np.ascontiguousarray(x)) for x in seen.split())
     return choose_correction(fit, held_out)

@@ -17,7 +17,7 @@ from ...backends.targets.lossless import units_per_step
 from ...backends.targets.slicing import covering_range, tile_levels
 from ...dialects import tile
 from ...dialects.attributes import table_attr, table_of
-from ..context import say_unchanged, weights_of
+from ..context import note_of, say_unchanged, weights_of
 from ..stored_matrices import adc_bits_of, machine_with_arrays, stored_codes, stored_matrices
 from ..weights import WeightStore
 
@@ -36,13 +36,15 @@ class ProveLossless(ModulePass):
         for program in stored_matrices(ctx, op):
             if program.adc_range is None or program.codes is None or program.lossless is not None:
                 continue
-            _prove(program, weights, target)
+            proven = _prove(program, weights, target)
+            note_of(ctx, program.weight.data)["lossless_tiles"] = int(proven.sum())
             changed = True
         if not changed:
             say_unchanged(ctx)
 
 
-def _prove(op: tile.ProgramOp, weights: WeightStore, target: MemcapTarget) -> None:
+def _prove(op: tile.ProgramOp, weights: WeightStore, target: MemcapTarget) -> np.ndarray:
+    """Mark the tiles of ``op``; returns the marks, int32 [T]."""
     assert op.adc_range is not None
     codes, _ = stored_codes(op, weights)
     ranges, proven = table_of(op.adc_range).copy(), np.zeros(len(op.tile_table), np.int32)
@@ -53,3 +55,4 @@ def _prove(op: tile.ProgramOp, weights: WeightStore, target: MemcapTarget) -> No
         ranges[index] = np.where(found & (cover > 0), cover, ranges[index])
         proven[index] = found
     op.adc_range, op.lossless = table_attr(ranges), table_attr(proven)
+    return proven

@@ -14,6 +14,7 @@ from semc.compiler.quantize.calibration import MatrixStatistics
 from semc.compiler.quantize.column_correction import choose_correction, fit_correction
 from semc.compiler.quantize.compensated_rounding import product_error, round_compensated
 from semc.compiler.quantize.weight_codes import quantize_columns
+from semc.compiler.recipe import Quantization
 from semc.dialects import analog
 from semc.runtime.execute.quantized_product import quantized_product
 from semc.runtime.interpret.interpret import interpret_function
@@ -111,7 +112,7 @@ def test_converters_that_clip_one_side_are_corrected() -> None:
     tiles = tile_grid(codes.shape, 128, 32)
     x = np.abs(rng.standard_normal((1, 400, 128))).astype(np.float32)
     ranges = np.full(1, 100.0, np.float32)
-    found = quantized_product(codes, scale, tiles, demo, ranges, x, float(x.max()))
+    found = quantized_product(codes, scale, tiles, demo, ranges, float(x.max()))(x)
     wanted = x @ weight
     cut = 200
     chosen, _ = choose_correction(
@@ -126,7 +127,7 @@ def test_converters_that_clip_one_side_are_corrected() -> None:
 def test_the_recipe_rounds_and_corrects_a_real_model(examples: Path) -> None:
     options = CompileOptions(
         calibrate=examples / "digits_calibration.npz",
-        rounding="compensated",
+        quantization=Quantization(rounding="compensated"),
         interpreter=interpret_function,
         product=quantized_product,
     )
