@@ -142,6 +142,9 @@ class Numerics(Section):
     """Digital correction of the mean loss of window (drift, read frequency), which reference
     cells show at each read."""
 
+    pair_repair: bool = True
+    """The healthy cell of a differential pair makes up for a stuck one when it is written."""
+
     @property
     def pulses(self) -> int:
         """Drives of a row, and conversions of a column, for one input."""

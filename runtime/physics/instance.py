@@ -118,7 +118,12 @@ def stored_pairs_ff(levels: Array, sites: Sites, target: MemcapTarget, seed: int
         pairs_ff = devices.add_programming_error(pairs_ff, errors, window_ff)
     if noise.is_on("mismatch") and noise.mismatch_percent_um:
         sigma = devices.mismatch_sigma(noise.mismatch_percent_um, array.cell_area_um2)
-        pairs_ff = devices.add_mismatch(pairs_ff, sigma, keys(_MISMATCH), cells)
+        factors = devices.mismatch_factors(sigma, keys(_MISMATCH), cells)
+        if noise.verify_tolerance:
+            on_ff = array.c_on_ff
+            pairs_ff = devices.limit_to_window(pairs_ff, factors, array.c_off_ff, on_ff)
+        else:
+            pairs_ff = pairs_ff * factors
     if noise.is_on("drift") and (noise.drift_nu or noise.drift_nu_sigma):
         pairs_ff = devices.add_drift(
             pairs_ff,
@@ -130,15 +135,14 @@ def stored_pairs_ff(levels: Array, sites: Sites, target: MemcapTarget, seed: int
             cells,
         )
     if noise.is_on("stuck") and (noise.stuck_on_fraction or noise.stuck_off_fraction):
-        pairs_ff = devices.add_stuck(
-            pairs_ff,
-            noise.stuck_on_fraction,
-            noise.stuck_off_fraction,
-            array.c_on_ff,
-            array.c_off_ff,
-            keys(_STUCK),
-            cells,
+        window = (array.c_off_ff, array.c_on_ff)
+        meant = nominal.reshape(pairs_ff.shape)
+        stuck = devices.stuck_cells(
+            noise.stuck_on_fraction, noise.stuck_off_fraction, keys(_STUCK), cells
         )
+        pairs_ff = devices.add_stuck(pairs_ff, stuck, *window)
+        if target.numerics.pair_repair:
+            pairs_ff = devices.repair_pairs(pairs_ff, meant, stuck, *window)
     if noise.is_on("window") and noise.window_corner_mhz:
         pairs_ff = devices.shrink_window(pairs_ff, array.c_off_ff, read_window(target))
     return pairs_ff.reshape(nominal.shape)
