@@ -73,6 +73,10 @@ class Array(Section):
     amplifier_power_uw: NonNegative = 0.0
     """Bias power of one amplifier while its array works."""
     amplifier_area_um2: NonNegative = 0.0
+    double_sampling: bool = False
+    """Convert each column after its reset too, with ``reset_bits`` steps of the same size, and
+    subtract: what the reset froze on it (kT/C, offset) goes away."""
+    reset_bits: Annotated[int, Field(ge=1, le=24)] = 5
     drive: Literal["step", "adiabatic"] = "step"
     ramp_rc_ratio: NonNegative = 0.0
     """Adiabatic drive: r = RC / ramp time."""

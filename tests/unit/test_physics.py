@@ -26,7 +26,10 @@ def demo():
 
 @pytest.fixture(scope="module")
 def phone():
-    return targets.load_target("memcap-phone")
+    """With single sampling, so that the noise of passive columns is there."""
+    target = targets.load_target("memcap-phone")
+    array = target.array.model_copy(update={"double_sampling": False})
+    return target.model_copy(update={"array": array})
 
 
 # Streams
@@ -549,6 +552,28 @@ def test_each_other_effect_alone_is_where_it_belongs(demo, effect, field):
 def test_only_the_comparator_is_noise(demo):
     assert instance.converter_sigma_lsb(only(demo, "adc_noise")) == pytest.approx(0.3)
     assert instance.converter_sigma_lsb(only(demo, "adc_dnl")) == 0.0
+
+
+def test_double_sampling_takes_the_reset_away(demo, phone):
+    """No kT/C, injection or offset on a passive column; twice the comparator, and a rounding."""
+    for target in (demo, phone):
+        array = target.array.model_copy(update={"double_sampling": True})
+        twice = target.model_copy(update={"array": array})
+        _, levels = levels_of(target, 64, 8)
+        before = instance.build_instance(levels, sites_of((1, 0, 0)), target, seed=0)
+        after = instance.build_instance(levels, sites_of((1, 0, 0)), twice, seed=0)
+        assert before.offset.any()
+        assert not after.offset.any()
+        assert not after.adc_offset_lsb.any()
+        assert instance.converter_sigma_lsb(twice) == pytest.approx(math.sqrt(2 * 0.3**2 + 1 / 12))
+        if target.array.readout == "passive":
+            assert not after.sigma.any()
+        else:  # the amplifier's own noise, twice
+            leg = np.float32(1500)
+            own = charge.amplifier_sigma_v(leg, 500.0, 100.0, 1.5, 300.0, True)
+            beta = 0.25
+            expected = 2 * 1.5 * K_T_300 / (beta * (100 + 0.75 * 500) * 1e-15)
+            assert own**2 == pytest.approx(expected, rel=1e-5)
 
 
 def test_converters_of_a_stack_have_steps_of_their_own(demo):
