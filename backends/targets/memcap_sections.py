@@ -73,6 +73,10 @@ class Array(Section):
     amplifier_power_uw: NonNegative = 0.0
     """Bias power of one amplifier while its array works."""
     amplifier_area_um2: NonNegative = 0.0
+    double_sampling: bool = False
+    """Convert each column after its reset too, with ``reset_bits`` steps of the same size, and
+    subtract: what the reset froze on it (kT/C, offset) goes away."""
+    reset_bits: Annotated[int, Field(ge=1, le=24)] = 5
     drive: Literal["step", "adiabatic"] = "step"
     ramp_rc_ratio: NonNegative = 0.0
     """Adiabatic drive: r = RC / ramp time."""
@@ -141,6 +145,9 @@ class Numerics(Section):
     window_correction: bool = True
     """Digital correction of the mean loss of window (drift, read frequency), which reference
     cells show at each read."""
+
+    pair_repair: bool = True
+    """The healthy cell of a differential pair makes up for a stuck one when it is written."""
 
     @property
     def pulses(self) -> int:

@@ -50,15 +50,18 @@ def amplifier_sigma_v(
     load_ff: float,
     gamma: float,
     temperature_k: Array | float,
+    double_sampling: bool = False,
 ) -> Array:
     """Sampled output noise of a switched charge amplifier (Enz and Caizzone, arXiv 1908.08099).
 
     sigma_V^2 = kT/C_f + gamma kT/(beta C_Leff), beta = C_f/(C_f + C_in),
-    C_Leff = C_L + (1 - beta) C_f: the reset switch's noise and the amplifier's own.
+    C_Leff = C_L + (1 - beta) C_f: the reset switch's noise and the amplifier's own. Double sampling
+    takes the first away and doubles the second.
     """
     beta = feedback_ff / (feedback_ff + input_ff)
     load = load_ff + (1.0 - beta) * feedback_ff
-    inverse_ff = 1.0 / feedback_ff + gamma / (beta * load)
+    own_per_ff = gamma / (beta * load)
+    inverse_ff = 2 * own_per_ff if double_sampling else 1.0 / feedback_ff + own_per_ff
     return np.sqrt(BOLTZMANN_J_PER_K * temperature_k * inverse_ff / 1e-15).astype(np.float32)
 
 

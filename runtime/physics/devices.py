@@ -21,9 +21,16 @@ def mismatch_sigma(coefficient_percent_um: float, area_um2: float) -> float:
     return coefficient_percent_um * 1e-2 / math.sqrt(area_um2)
 
 
-def add_mismatch(pairs_ff: Array, sigma: float, keys: Keys, cells: Cells) -> Array:
-    """Fixed relative error of each capacitor: C (1 + sigma n)."""
-    return pairs_ff * (1 + np.float32(sigma) * normal_pairs(keys, cells))
+def mismatch_factors(sigma: float, keys: Keys, cells: Cells) -> Array:
+    """Fixed relative size of each capacitor, 1 + sigma n, ``[2, n, m]``."""
+    return 1 + np.float32(sigma) * normal_pairs(keys, cells)
+
+
+def limit_to_window(pairs_ff: Array, factors: Array, off_ff: float, on_ff: float) -> Array:
+    """Verified writes in capacitors of unequal size: what is read back is the real capacitance, so
+    its size does not matter, but its own window [C_off, C_on] x factor cannot be left."""
+    low, high = np.float32(off_ff) * factors, np.float32(on_ff) * factors
+    return np.minimum(np.maximum(pairs_ff, low), high)
 
 
 def programming_errors(
@@ -119,17 +126,42 @@ def shrink_window(pairs_ff: Array, off_ff: float, share: float) -> Array:
     return off + np.float32(share) * (pairs_ff - off)
 
 
+def stuck_cells(
+    on_fraction: float, off_fraction: float, keys: Keys, cells: Cells
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Cells that no write changes, ``[2, n, m]`` each: those at C_on and those at C_off."""
+    draw = np.stack([uniforms(keys, cells, lane) for lane in range(2)])
+    on = draw <= np.float32(on_fraction)
+    return on, ~on & (draw <= np.float32(on_fraction + off_fraction))
+
+
 def add_stuck(
     pairs_ff: Array,
-    on_fraction: float,
-    off_fraction: float,
-    on_ff: float,
+    stuck: tuple[NDArray[np.bool_], NDArray[np.bool_]],
     off_ff: float,
-    keys: Keys,
-    cells: Cells,
+    on_ff: float,
 ) -> Array:
-    """Cells that no write changes: ``on_fraction`` at C_on, ``off_fraction`` at C_off."""
-    draw = np.stack([uniforms(keys, cells, lane) for lane in range(2)])
-    out = np.where(draw <= np.float32(on_fraction), np.float32(on_ff), pairs_ff)
-    low = (draw > np.float32(on_fraction)) & (draw <= np.float32(on_fraction + off_fraction))
-    return np.where(low, np.float32(off_ff), out)
+    """The stuck cells at C_on and C_off."""
+    out = np.where(stuck[0], np.float32(on_ff), pairs_ff)
+    return np.where(stuck[1], np.float32(off_ff), out)
+
+
+def repair_pairs(
+    pairs_ff: Array,
+    meant_ff: Array,
+    stuck: tuple[NDArray[np.bool_], NDArray[np.bool_]],
+    off_ff: float,
+    on_ff: float,
+) -> Array:
+    """Partners of stuck cells rewritten so that the difference is as meant, within the window.
+
+    ``pairs_ff`` holds the stuck cells, ``meant_ff`` what all should be. The weight is a difference,
+    so the healthy cell of a pair can make up for the other (Xia et al., "Stuck-at fault tolerance
+    in RRAM computing systems", JETCAS 2018); verify reads the pair. A pair with two stuck cells
+    stays as it is.
+    """
+    either = stuck[0] | stuck[1]
+    excess = (pairs_ff - meant_ff) * either
+    partner = pairs_ff + excess[::-1] * ~either
+    inside = np.clip(partner, np.float32(off_ff), np.float32(on_ff))
+    return np.where(either[::-1] & ~either, inside, pairs_ff)

@@ -10,6 +10,7 @@ Units: *levels* of a slice times normalised input, as in the compiler's converte
 at full input is the charge ``level_ff * read_voltage_v``.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,7 +83,7 @@ def build_instance(
     if noise.is_on("coupling") and noise.column_coupling:
         matrix = charge.couple_columns(matrix, noise.column_coupling)
     offset = np.zeros(leg_ff.shape[1:], np.float32)
-    if noise.is_on("injection"):
+    if noise.is_on("injection") and not target.array.double_sampling:  # which subtracts it
         offset, injected = _injection(leg_ff, gain, sites, target, seed)
         matrix *= injected[..., None, :]
     return Instance(
@@ -118,7 +119,12 @@ def stored_pairs_ff(levels: Array, sites: Sites, target: MemcapTarget, seed: int
         pairs_ff = devices.add_programming_error(pairs_ff, errors, window_ff)
     if noise.is_on("mismatch") and noise.mismatch_percent_um:
         sigma = devices.mismatch_sigma(noise.mismatch_percent_um, array.cell_area_um2)
-        pairs_ff = devices.add_mismatch(pairs_ff, sigma, keys(_MISMATCH), cells)
+        factors = devices.mismatch_factors(sigma, keys(_MISMATCH), cells)
+        if noise.verify_tolerance:
+            on_ff = array.c_on_ff
+            pairs_ff = devices.limit_to_window(pairs_ff, factors, array.c_off_ff, on_ff)
+        else:
+            pairs_ff = pairs_ff * factors
     if noise.is_on("drift") and (noise.drift_nu or noise.drift_nu_sigma):
         pairs_ff = devices.add_drift(
             pairs_ff,
@@ -130,15 +136,14 @@ def stored_pairs_ff(levels: Array, sites: Sites, target: MemcapTarget, seed: int
             cells,
         )
     if noise.is_on("stuck") and (noise.stuck_on_fraction or noise.stuck_off_fraction):
-        pairs_ff = devices.add_stuck(
-            pairs_ff,
-            noise.stuck_on_fraction,
-            noise.stuck_off_fraction,
-            array.c_on_ff,
-            array.c_off_ff,
-            keys(_STUCK),
-            cells,
+        window = (array.c_off_ff, array.c_on_ff)
+        meant = nominal.reshape(pairs_ff.shape)
+        stuck = devices.stuck_cells(
+            noise.stuck_on_fraction, noise.stuck_off_fraction, keys(_STUCK), cells
         )
+        pairs_ff = devices.add_stuck(pairs_ff, stuck, *window)
+        if target.numerics.pair_repair:
+            pairs_ff = devices.repair_pairs(pairs_ff, meant, stuck, *window)
     if noise.is_on("window") and noise.window_corner_mhz:
         pairs_ff = devices.shrink_window(pairs_ff, array.c_off_ff, read_window(target))
     return pairs_ff.reshape(nominal.shape)
@@ -169,9 +174,14 @@ def _stack_keys(seed: int, sites: Sites, effect: int) -> Keys:
 
 
 def _thermal_sigma(leg_ff: Array, reference: Array, sites: Sites, target: MemcapTarget) -> Array:
-    """Sampled noise of both legs, in level units at the converter."""
+    """Sampled noise of both legs, in level units at the converter.
+
+    A passive column floats after its reset, so its noise is the reset's, which double sampling
+    takes away.
+    """
     array = target.array
-    if not target.noise.is_on("thermal"):
+    cancelled = array.readout == "passive" and array.double_sampling
+    if cancelled or not target.noise.is_on("thermal"):
         return np.zeros(leg_ff.shape[1:], np.float32)
     heat_k = temperature_k(sites, target)[:, None]
     if array.readout == "passive":
@@ -179,7 +189,12 @@ def _thermal_sigma(leg_ff: Array, reference: Array, sites: Sites, target: Memcap
         charge_ff = np.float32(1) / reference
     else:
         volts = charge.amplifier_sigma_v(
-            leg_ff, array.feedback_ff, array.amplifier_load_ff, array.amplifier_gamma, heat_k
+            leg_ff,
+            array.feedback_ff,
+            array.amplifier_load_ff,
+            array.amplifier_gamma,
+            heat_k,
+            array.double_sampling,
         )
         charge_ff = np.float32(array.feedback_ff) / reference
     both = np.sqrt((volts**2).sum(axis=0))
@@ -279,6 +294,7 @@ def _adc_errors(
         return values * np.float32(sigma if noise.is_on(effect) else 0.0)
 
     first, second = draw(0), draw(1)
+    offset_lsb = 0.0 if target.array.double_sampling else adc.offset_sigma_lsb
     steps = None
     if noise.is_on("adc_dnl") and adc.dnl_sigma_lsb:
         lanes = [draw(2 + lane) for lane in range(-(-bits // 2))]
@@ -286,12 +302,17 @@ def _adc_errors(
         steps = np.moveaxis(converters.bit_steps(each, adc.dnl_sigma_lsb, bits), -1, -2)
     return (
         sized("adc_gain", adc.gain_sigma, first[0]),
-        sized("adc_offset", adc.offset_sigma_lsb, first[1]),
+        sized("adc_offset", offset_lsb, first[1]),
         sized("adc_inl", adc.inl_sigma_lsb, second[0]),
         steps,
     )
 
 
 def converter_sigma_lsb(target: MemcapTarget) -> float:
-    """Noise of one conversion in steps: the comparator's."""
-    return target.adc.noise_lsb if target.noise.is_on("adc_noise") else 0.0
+    """Noise of one conversion in steps: the comparator's; of the two conversions of double
+    sampling both, and the rounding of the first, which the reset noise makes uniform."""
+    sigma = target.adc.noise_lsb if target.noise.is_on("adc_noise") else 0.0
+    if not target.array.double_sampling:
+        return sigma
+    rounding = converters.quantisation_sigma(1.0) if target.noise.is_on("thermal") else 0.0
+    return math.sqrt(2 * sigma**2 + rounding**2)

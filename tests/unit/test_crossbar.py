@@ -291,7 +291,7 @@ def test_the_lost_window_is_restored_in_the_mean(demo):
     """Half of the window drifted away: with the correction only resolution is lost."""
     found = []
     for correct in (True, False):
-        target = fine(only(demo, "drift", drift_nu=0.1, drift_t0_s=1.0, drift_time_s=1e5))
+        target = fine(only(demo, "drift", drift_nu=0.1, drift_nu_sigma=0.0, drift_time_s=1e5))
         target = changed(target, numerics={"window_correction": correct})
         codes, scale, tiles, sites, x = setup(target, 1, 128, 16, 8)
         ranges = default_adc_range(codes, scale, tiles, target, x_rms=2.0)

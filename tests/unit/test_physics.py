@@ -26,7 +26,10 @@ def demo():
 
 @pytest.fixture(scope="module")
 def phone():
-    return targets.load_target("memcap-phone")
+    """With single sampling, so that the noise of passive columns is there."""
+    target = targets.load_target("memcap-phone")
+    array = target.array.model_copy(update={"double_sampling": False})
+    return target.model_copy(update={"array": array})
 
 
 # Streams
@@ -181,9 +184,24 @@ def test_mismatch_follows_pelgrom():
     assert devices.mismatch_sigma(1.0, 4.0) == pytest.approx(0.005)
     # A quarter of the area has twice the spread.
     assert devices.mismatch_sigma(1.0, 1.0) == 2 * devices.mismatch_sigma(1.0, 4.0)
-    out = devices.add_mismatch(capacitors(20.0), 0.01, KEY, CELLS)
-    assert (out / 20 - 1).std() == pytest.approx(0.01, rel=0.01)
-    assert abs(np.corrcoef(out[:, 0])[0, 1]) < 0.01
+    factors = devices.mismatch_factors(0.01, KEY, CELLS)
+    assert factors.mean() == pytest.approx(1, abs=1e-4)
+    assert factors.std() == pytest.approx(0.01, rel=0.01)
+    assert abs(np.corrcoef(factors[:, 0])[0, 1]) < 0.01
+
+
+def test_verified_writes_meet_only_the_ends_of_a_capacitors_window():
+    """A level inside is met whatever the size; at the ends half of the capacitors fall short, by
+    the mean of half a normal."""
+    sigma = 0.02
+    factors = devices.mismatch_factors(sigma, KEY, CELLS)
+    inside = devices.limit_to_window(capacitors(10.0), factors, 1.0, 20.0)
+    assert np.array_equal(inside, capacitors(10.0))
+    top = devices.limit_to_window(capacitors(20.0), factors, 1.0, 20.0)
+    assert (20 - top).mean() == pytest.approx(20 * sigma / math.sqrt(2 * math.pi), rel=0.01)
+    assert (top == 20).mean() == pytest.approx(0.5, abs=0.005)
+    low = devices.limit_to_window(capacitors(1.0), factors, 1.0, 20.0)
+    assert (low - 1).mean() == pytest.approx(sigma / math.sqrt(2 * math.pi), rel=0.01)
 
 
 def test_programming_error_is_additive_and_never_negative():
@@ -247,10 +265,40 @@ def test_window_halves_at_the_corner():
 
 
 def test_stuck_fractions():
-    out = devices.add_stuck(capacitors(5.0), 0.02, 0.03, 20.0, 1.0, KEY, CELLS)
+    stuck = devices.stuck_cells(0.02, 0.03, KEY, CELLS)
+    out = devices.add_stuck(capacitors(5.0), stuck, 1.0, 20.0)
     assert (out == 20).mean() == pytest.approx(0.02, rel=0.1)
     assert (out == 1).mean() == pytest.approx(0.03, rel=0.1)
     assert ((out == 5) | (out == 20) | (out == 1)).all()
+
+
+def test_the_partner_of_a_stuck_cell_keeps_the_difference():
+    meant = np.array([[[8.0, 1.0, 8.0, 20.0]], [[1.0, 8.0, 1.0, 1.0]]], np.float32)
+    on = np.zeros(meant.shape, bool)
+    off = on.copy()
+    # The plus cell is stuck on, on, off, off; the differences meant are 7, -7, 7, 19.
+    on[0, 0, :2] = off[0, 0, 2:] = True
+    stuck = devices.add_stuck(meant, (on, off), 1.0, 20.0)
+    made = devices.repair_pairs(stuck, meant, (on, off), 1.0, 20.0)
+    assert (made[0] - made[1]).ravel().tolist() == [7.0, 0.0, 0.0, 0.0]
+    # Two stuck cells of one pair stay.
+    on[:], off[:] = True, False
+    both = devices.add_stuck(meant, (on, off), 1.0, 20.0)
+    assert np.array_equal(devices.repair_pairs(both, meant, (on, off), 1.0, 20.0), both)
+
+
+def test_repair_leaves_only_what_the_window_cannot(demo):
+    """Uniform levels: an error is left where the stuck cell is on the wrong side, which is half."""
+    levels = np.random.default_rng(0).integers(-15, 16, (2, 8, 128, 32)).astype(np.float32)
+    errors = []
+    for repair in (True, False):
+        target = only(demo, "stuck", stuck_on_fraction=0.01, stuck_off_fraction=0.01)
+        numerics = target.numerics.model_copy(update={"pair_repair": repair})
+        target = target.model_copy(update={"numerics": numerics})
+        sites = sites_of(*((0, i // 4, i % 4) for i in range(8)))
+        made = instance.build_instance(levels, sites, target, seed=1).matrix
+        errors.append(((made - levels) ** 2).mean())
+    assert errors[0] < 0.6 * errors[1]
 
 
 # Converters
@@ -504,6 +552,28 @@ def test_each_other_effect_alone_is_where_it_belongs(demo, effect, field):
 def test_only_the_comparator_is_noise(demo):
     assert instance.converter_sigma_lsb(only(demo, "adc_noise")) == pytest.approx(0.3)
     assert instance.converter_sigma_lsb(only(demo, "adc_dnl")) == 0.0
+
+
+def test_double_sampling_takes_the_reset_away(demo, phone):
+    """No kT/C, injection or offset on a passive column; twice the comparator, and a rounding."""
+    for target in (demo, phone):
+        array = target.array.model_copy(update={"double_sampling": True})
+        twice = target.model_copy(update={"array": array})
+        _, levels = levels_of(target, 64, 8)
+        before = instance.build_instance(levels, sites_of((1, 0, 0)), target, seed=0)
+        after = instance.build_instance(levels, sites_of((1, 0, 0)), twice, seed=0)
+        assert before.offset.any()
+        assert not after.offset.any()
+        assert not after.adc_offset_lsb.any()
+        assert instance.converter_sigma_lsb(twice) == pytest.approx(math.sqrt(2 * 0.3**2 + 1 / 12))
+        if target.array.readout == "passive":
+            assert not after.sigma.any()
+        else:  # the amplifier's own noise, twice
+            leg = np.float32(1500)
+            own = charge.amplifier_sigma_v(leg, 500.0, 100.0, 1.5, 300.0, True)
+            beta = 0.25
+            expected = 2 * 1.5 * K_T_300 / (beta * (100 + 0.75 * 500) * 1e-15)
+            assert own**2 == pytest.approx(expected, rel=1e-5)
 
 
 def test_converters_of_a_stack_have_steps_of_their_own(demo):
