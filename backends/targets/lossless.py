@@ -24,16 +24,10 @@ def input_code_limit(target: MemcapTarget) -> int:
     return 2 ** (target.numerics.input_bits - 1) - 1
 
 
-def sum_units(levels: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Greatest common divisor of the levels of each slice and tile, ``[slices, tiles]``; 0 where
-    all are 0. ``levels`` is ``[slices, tiles, rows, cols]``, whole numbers."""
-    flat = np.abs(levels).astype(np.int64).reshape(*levels.shape[:2], -1)
-    return np.gcd.reduce(flat, axis=-1)
-
-
-def worst_sums(levels: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Largest magnitude of a column's sum for rows of at most 1, ``[slices, tiles]``."""
-    return np.abs(levels).astype(np.int64).sum(axis=-2).max(axis=-1)
+def worst_range(levels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Largest column sum that rows in [-1, 1] can make, per slice: ``[slices, ...]`` for ``levels
+    [slices, ..., rows, cols]``. Whole numbers, exact in float32 (rows * levels < 2^24)."""
+    return np.abs(levels).sum(axis=-2).max(axis=-1)
 
 
 def units_per_step(
@@ -41,12 +35,10 @@ def units_per_step(
 ) -> NDArray[np.int64]:
     """The integer n of the proof, ``[slices, tiles]``: a lossless step is the sums' unit over n.
 
-    0 where the converter lacks codes; 1 where all levels are 0 and any step will do.
+    0 where the converter lacks codes; 1 where all levels are 0 and any step will do. ``levels`` is
+    ``[slices, tiles, rows, cols]``, whole numbers.
     """
-    bits = target.adc.bits if adc_bits is None else adc_bits
-    unit, worst = sum_units(levels), worst_sums(levels) * input_code_limit(target)
-    room = unit * (2 ** (bits - 1) - 1)
-    return np.where(worst > 0, room // np.maximum(worst, 1), 1)
+    return _proof(levels, target, adc_bits)[0]
 
 
 def lossless_full_scale(
@@ -55,6 +47,22 @@ def lossless_full_scale(
     """Full scale that makes each conversion the identity, in units of normalised input x level,
     ``[slices, tiles]``; 0 where none does, or where all levels are 0."""
     bits = target.adc.bits if adc_bits is None else adc_bits
-    count = units_per_step(levels, target, bits)
-    step = sum_units(levels) / (np.maximum(count, 1) * float(input_code_limit(target)))
+    count, unit = _proof(levels, target, bits)
+    step = unit / (np.maximum(count, 1) * float(input_code_limit(target)))
     return np.where(count > 0, step * 2.0 ** (bits - 1), 0.0)
+
+
+def _proof(
+    levels: NDArray[np.float32], target: MemcapTarget, adc_bits: int | None
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(n, u) of each slice and tile; u is 0 where the levels are, or where n is 0 without it."""
+    codes = 2 ** ((target.adc.bits if adc_bits is None else adc_bits) - 1) - 1
+    worst = worst_range(levels).astype(np.int64) * input_code_limit(target)
+    unit = np.zeros(worst.shape, np.int64)
+    # A divisor is at most the largest level: most tiles need no divisor to be refused.
+    peak = np.abs(levels).max(axis=(-2, -1)).astype(np.int64)
+    close = np.nonzero((worst > 0) & (worst <= peak * codes))
+    if len(close[0]):
+        whole = np.abs(levels[close]).astype(np.int64)
+        unit[close] = np.gcd.reduce(whole.reshape(len(whole), -1), axis=-1)
+    return np.where(worst > 0, unit * codes // np.maximum(worst, 1), 1), unit

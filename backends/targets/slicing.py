@@ -19,7 +19,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from .lossless import lossless_full_scale, units_per_step
+from .lossless import lossless_full_scale, units_per_step, worst_range
 from .memcap import MemcapTarget
 
 _ELEMENTS = 1 << 22
@@ -62,11 +62,6 @@ def slice_ratio(levels: NDArray[np.float32]) -> NDArray[np.float32]:
     norms = np.sqrt(np.einsum("...rc,...rc->...c", levels, levels).max(axis=-1))
     top = norms.max(axis=0)
     return np.divide(norms, top, out=np.ones_like(norms), where=top > 0)
-
-
-def worst_range(levels: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Largest column sum that inputs in [-1, 1] can make, per slice: ``[slices, ...]``."""
-    return np.abs(levels).sum(axis=-2).max(axis=-1)
 
 
 def full_scale(

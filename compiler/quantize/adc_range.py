@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...backends.targets import MemcapTarget
-from ...backends.targets.slicing import slice_ratio, slice_weights, tile_levels, worst_range
+from ...backends.targets.lossless import worst_range
+from ...backends.targets.slicing import slice_ratio, slice_weights, tile_levels
 
 Array = NDArray[np.float32]
 
