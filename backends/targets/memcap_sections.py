@@ -177,7 +177,11 @@ class Adc(Section):
     @property
     def energy_fj(self) -> float:
         """Energy of one conversion, fJ (Walden term + thermal term)."""
-        return self.fom_walden_fj * 2.0**self.bits + self.fom_thermal_fj * 4.0**self.bits
+        return self.energy_at_fj(self.bits)
+
+    def energy_at_fj(self, bits: int) -> float:
+        """Energy of a conversion that stops after ``bits`` bits, fJ."""
+        return self.fom_walden_fj * 2.0**bits + self.fom_thermal_fj * 4.0**bits
 
 
 class Dac(Section):

@@ -282,7 +282,7 @@ def _build_band(
             part = chosen[begin : begin + per_pass]
             index = flat[part]
             block = split_slices(gather_tiles(codes, tiles, index), target)
-            scales = full_scale(adc_range[index].astype(np.float32), block)
+            scales = full_scale(adc_range[index].astype(np.float32), block, target, adc_bits)
             steps = converters.adc_step(scales, adc_bits)[:, :, None]
             spot = (slice(None), band_of[part][:, None], at[part][:, None] + np.arange(size))
             step[spot] = steps

@@ -1,13 +1,9 @@
 """The matrices of a program on their arrays: partial sums of tile ranges, and input statistics."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...backends.memcap.decode import Matrix, MemcapProgram
-from ...backends.targets import MemcapTarget
-from ...backends.targets.slicing import gather_tiles, shape_classes, split_slices
 from ...errors import ProgramError
-from ..physics.columns import nominal_column_gain
 from .crossbar import Mode as ArrayMode
 from .crossbar import PreparedMatrix, prepare_matrix, run_exact, run_matrix
 
@@ -62,6 +58,8 @@ class Products:
             prepared = self._prepare(number, tiles)
             wide = np.ascontiguousarray(rows, np.float32)
             y = run_matrix(prepared, wide, matrix.input_scale, stream)
+            if matrix.bias is not None and tiles[0] == 0:
+                y += self.program.program.tensors[matrix.bias][:, None]
         return y.reshape(*lead, matrix.shape[2])
 
     def _exact(self, number: int, tiles: Tiles, x: np.ndarray) -> np.ndarray:
@@ -82,7 +80,6 @@ class Products:
             sites, ranges = matrix.sites[part], np.minimum(matrix.adc_range[part], worst)
             mode: ArrayMode = "noisy" if self.mode == "noisy" else "quantized"
             table, target = matrix.tiles[part], self.program.target
-            gain = column_gain(codes, table, sites, target) if mode == "noisy" else None
             self._prepared[key] = prepare_matrix(
                 codes,
                 scale,
@@ -93,27 +90,18 @@ class Products:
                 self.seed,
                 ranges,
                 partial=True,
-                correction=None if gain is None else np.float32(1) / gain,
+                adc_bits=matrix.adc_bits,
+                correction=self._correction(matrix, tiles) if mode == "noisy" else None,
             )
         return self._prepared[key]
 
-
-def column_gain(
-    codes: NDArray[np.int8],
-    tiles: NDArray[np.int32],
-    sites: NDArray[np.int32],
-    target: MemcapTarget,
-) -> NDArray[np.float32] | None:
-    """Designed gain of the tiles' columns, ``[slices, C]``; None where nothing is corrected."""
-    if not (target.numerics.gain_correction and target.noise.is_on("divider")):
-        return None
-    first = np.cumsum(tiles[:, 4]) - tiles[:, 4]
-    gain = np.ones((target.slices, int(tiles[:, 4].sum())), np.float32)
-    for chosen in shape_classes(tiles):
-        levels = split_slices(gather_tiles(codes, tiles, chosen), target)
-        spot = first[chosen][:, None] + np.arange(tiles[chosen[0], 4])
-        gain[:, spot] = nominal_column_gain(levels, sites[chosen], target)
-    return gain
+    def _correction(self, matrix: Matrix, tiles: Tiles) -> np.ndarray | None:
+        """What the digital side multiplies the columns of ``tiles`` by, ``[slices, C]``."""
+        if matrix.gain is None:
+            return None
+        ends = np.cumsum([0, *matrix.tiles[:, 4]])
+        gain = self.program.program.tensors[matrix.gain]
+        return np.float32(1) / gain[:, ends[tiles[0]] : ends[tiles[1]]]
 
 
 def _check_stored(matrix: Matrix, mode: str) -> None:

@@ -11,8 +11,8 @@ from semc.compiler.quantize.adc_range import (
     observed_adc_range,
     typical_rms,
 )
+from semc.compiler.quantize.column_gain import column_gain
 from semc.runtime.execute.crossbar import prepare_matrix, run_exact, run_matrix
-from semc.runtime.execute.products import column_gain
 
 
 def cut(groups, depth, width, rows, cols):
