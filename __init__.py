@@ -42,10 +42,12 @@ def compile(
 
     ``calibrate`` holds one array per graph input (as a mapping or an ``.npz`` file), samples along
     the first axis; ``dims`` binds symbolic dimensions; ``out`` also saves the program there.
+    ``quantization`` (in ``options``) is a :class:`semc.compiler.recipe.Quantization`;
     ``options`` are further fields of :class:`semc.compiler.driver.CompileOptions`. Raises
     ``ModelError`` when the model is refused and ``CapacityError`` when it does not fit.
     """
     from .compiler.driver import CompileOptions, compile_model
+    from .runtime.execute.quantized_product import quantized_product
     from .runtime.interpret.interpret import interpret_function
 
     settings = CompileOptions(
@@ -54,6 +56,7 @@ def compile(
         dims=dict(dims or {}),
         progress=progress,
         interpreter=interpret_function,
+        product=quantized_product,
         **options,
     )
     program = compile_model(model, settings).program

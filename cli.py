@@ -91,6 +91,38 @@ cli.command_class = ReportingCommand
     help="Sample inputs that set the ranges of the converters.",
 )
 @click.option(
+    "--ranges",
+    default="mse",
+    show_default=True,
+    metavar="METHOD",
+    help="How samples set ranges: mse, minmax or percentile[:P].",
+)
+@click.option(
+    "--rounding",
+    type=click.Choice(("nearest", "compensated")),
+    default="nearest",
+    show_default=True,
+    help="How weights are rounded; compensated pays errors back where samples show a gain.",
+)
+@click.option(
+    "--energy-budget",
+    type=click.FloatRange(0, 1, min_open=True),
+    metavar="SHARE",
+    help="Give each matrix's converters the bits that leave the arrays this share of their energy.",
+)
+@click.option(
+    "--min-sqnr",
+    "min_sqnr_db",
+    type=float,
+    metavar="DB",
+    help="Give each matrix's converters the fewest bits that leave the outputs this SQNR.",
+)
+@click.option(
+    "--sensitivity",
+    is_flag=True,
+    help="Report what each matrix's converters do to the outputs, at several resolutions.",
+)
+@click.option(
     "--dim",
     "dims",
     multiple=True,
@@ -123,6 +155,11 @@ def compile_command(
     target: str,
     output: str | None,
     calibrate: str | None,
+    ranges: str,
+    rounding: str,
+    energy_budget: float | None,
+    min_sqnr_db: float | None,
+    sensitivity: bool,
     dims: dict[str, int],
     level: str | None,
     print_debuginfo: bool,
@@ -135,6 +172,8 @@ def compile_command(
     from pathlib import Path
 
     from .compiler.driver import PHASES, CompileOptions, compile_model, emit_level
+    from .compiler.recipe import Quantization
+    from .runtime.execute.quantized_product import quantized_product
     from .runtime.interpret.interpret import interpret_function
 
     if level is not None and check_levels:
@@ -145,14 +184,20 @@ def compile_command(
         raise click.UsageError("--check-levels needs the weights")
     if no_weights and calibrate is not None:
         raise click.UsageError("--calibrate needs the weights")
+    if energy_budget is not None and min_sqnr_db is not None:
+        raise click.UsageError("--energy-budget and --min-sqnr exclude each other")
+    if calibrate is None and (sensitivity or energy_budget is not None or min_sqnr_db is not None):
+        raise click.UsageError("--energy-budget, --min-sqnr and --sensitivity need --calibrate")
     options = CompileOptions(
         target=target,
         calibrate=calibrate,
+        quantization=Quantization(ranges, rounding, energy_budget, min_sqnr_db, sensitivity),
         dims=dims,
         weights=not no_weights,
         keep_levels=check_levels,
         progress=None if quiet else progress_printer(len(PHASES)),
         interpreter=interpret_function,
+        product=quantized_product,
     )
     if level is not None:
         check_output(output)

@@ -45,7 +45,7 @@ def costs_of(target: "MemcapTarget") -> MachineCosts:
         array_weight_cols=target.weight_cols,
         read_ns=mvm_latency_s(target, 1, target.weight_cols) * 1e9,
         row_pj=target.pulses_per_input * row_fj * 1e-3,
-        column_pj=target.slices * target.conversions_per_input * adc.energy_fj * 1e-3,
+        column_pj=target.slices * target.numerics.pulses * adc.energy_fj * 1e-3,
         vector_ops_per_ns=vector.lanes * vector.clock_ghz,
         vector_mac_pj=vector.energy_pj.add + vector.energy_pj.mul,
         access_pj=4 * target.sram.energy_pj_per_byte,

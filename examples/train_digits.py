@@ -1,26 +1,25 @@
-"""Train the two digit classifiers of this folder and export them to ONNX.
+"""Train the digit classifiers of this folder and export them to ONNX.
 
     pip install torch scikit-learn onnx onnxscript onnxruntime
-    python examples/train_digits.py
+    python examples/train_digits.py [NAME ...]
 
-Writes beside this file ``digits_mlp.onnx``, ``digits_cnn.onnx``, the held-out test set
-``digits_test.npz`` (450 of the 1797 samples of scikit-learn's digits, stratified by class) and a
-calibration set ``digits_calibration.npz`` (128 training samples). Pixels are scaled to 0..1.
-The test samples take no part in training. Everything is seeded; ONNX Runtime measures the accuracy
-that is printed.
+Writes beside this file ``digits_mlp.onnx``, ``digits_cnn.onnx``, ``digits_transformer.onnx``,
+``digits_lstm.onnx`` (or those named), the held-out test set ``digits_test.npz`` (450 of the 1797
+samples of scikit-learn's digits, stratified by class) and a calibration set
+``digits_calibration.npz`` (128 training samples). Pixels are scaled to 0..1. The test samples take
+no part in training. Everything is seeded; ONNX Runtime measures the accuracy that is printed.
 """
 
-from pathlib import Path
+import sys
+from collections.abc import Iterator
 
 import numpy as np
-import onnx
-import onnxruntime
 import torch
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from torch import nn
+from training import HERE, TransformerBlock, describe, export, fit
 
-HERE = Path(__file__).parent
 HELD_OUT = 450
 CALIBRATION = 128
 BATCH = 64
@@ -49,6 +48,46 @@ def make_cnn() -> nn.Module:
     )
 
 
+class DigitTransformer(nn.Module):
+    """Two transformer blocks of width 48 over 16 patches of 2x2 pixels, averaged."""
+
+    def __init__(self, width: int = 48, heads: int = 4) -> None:
+        super().__init__()
+        self.embed = nn.Linear(4, width)
+        self.positions = nn.Parameter(0.02 * torch.randn(16, width))
+        self.blocks = nn.Sequential(
+            *(TransformerBlock(width, heads, 16, dropout=0.1) for _ in range(2))
+        )
+        self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, 10)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        patches = image.reshape(-1, 4, 2, 4, 2).permute(0, 1, 3, 2, 4).reshape(-1, 16, 4)
+        x = self.blocks(self.embed(patches) + self.positions)
+        return self.head(self.norm(x).mean(dim=1))
+
+
+class DigitLSTM(nn.Module):
+    """Two LSTM layers of 64 cells that read the eight rows of pixels from top to bottom."""
+
+    def __init__(self, cells: int = 64) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(8, cells, num_layers=2, batch_first=True, dropout=0.2)
+        self.head = nn.Linear(cells, 10)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        states, _ = self.lstm(image.squeeze(1))
+        return self.head(states[:, -1])
+
+
+# What each model is made by, and for how many epochs it is trained.
+MODELS = {
+    "digits_mlp": (make_mlp, 120),
+    "digits_cnn": (make_cnn, 60),
+    "digits_transformer": (DigitTransformer, 150),
+    "digits_lstm": (DigitLSTM, 120),
+}
+
+
 def shift(images: torch.Tensor) -> torch.Tensor:
     """Move each 8x8 image by up to one pixel in both directions, filling with zeros."""
     padded = nn.functional.pad(images, (1, 1, 1, 1))
@@ -62,52 +101,13 @@ def shift(images: torch.Tensor) -> torch.Tensor:
     ]
 
 
-def train(model: nn.Module, images: torch.Tensor, labels: torch.Tensor, epochs: int) -> None:
-    """Fit ``model`` in place: AdamW, one-cycle learning rate, label smoothing, shifted images."""
-    optimizer = torch.optim.AdamW(model.parameters(), weight_decay=1e-2)
-    batches = -(-len(images) // BATCH)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, max_lr=5e-3, total_steps=epochs * batches
-    )
-    loss_of = nn.CrossEntropyLoss(label_smoothing=0.05)
-    model.train()
+def shuffled(
+    images: torch.Tensor, labels: torch.Tensor, epochs: int
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Batches of shifted images and their labels, in another order each epoch."""
     for _ in range(epochs):
         for chosen in torch.randperm(len(images)).split(BATCH):
-            loss = loss_of(model(shift(images[chosen])), labels[chosen])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            schedule.step()
-    model.eval()
-
-
-def export(model: nn.Module, path: Path) -> None:
-    """Write ``model`` for a batch of one, as one self-contained file."""
-    torch.onnx.export(
-        model,
-        (torch.zeros(1, 1, 8, 8),),
-        path,
-        input_names=["image"],
-        output_names=["logits"],
-        dynamo=True,
-        external_data=False,
-        verbose=False,
-    )
-    written = onnx.load(path)
-    # The exporter's notes on each node name source files of the machine it ran on.
-    for part in (written, written.graph, *written.graph.node):
-        del part.metadata_props[:]
-    for node in written.graph.node:
-        node.doc_string = ""
-    onnx.checker.check_model(written, full_check=True)
-    onnx.save(written, path)
-
-
-def accuracy(path: Path, images: np.ndarray, labels: np.ndarray) -> float:
-    """The share of ``images`` that ONNX Runtime classifies as ``labels``."""
-    session = onnxruntime.InferenceSession(path)
-    logits = [session.run(None, {"image": image[None]})[0][0] for image in images]
-    return float(np.mean(np.argmax(logits, axis=-1) == labels))
+            yield shift(images[chosen]), labels[chosen]
 
 
 def main() -> None:
@@ -116,17 +116,18 @@ def main() -> None:
     train_x, test_x, train_y, test_y = train_test_split(
         images, digits.target, test_size=HELD_OUT, random_state=0, stratify=digits.target
     )
-    np.savez_compressed(HERE / "digits_test.npz", image=test_x, labels=test_y.astype(np.int64))
+    test = {"image": test_x, "labels": test_y.astype(np.int64)}
+    np.savez_compressed(HERE / "digits_test.npz", **test)
     np.savez_compressed(HERE / "digits_calibration.npz", image=train_x[:CALIBRATION])
-    for name, make, epochs in (("digits_mlp", make_mlp, 120), ("digits_cnn", make_cnn, 60)):
+    for name in sys.argv[1:] or MODELS:
+        make, epochs = MODELS[name]
         torch.manual_seed(0)
         model = make()
-        train(model, torch.from_numpy(train_x), torch.from_numpy(train_y), epochs)
+        batches = shuffled(torch.from_numpy(train_x), torch.from_numpy(train_y), epochs)
+        fit(model, batches, steps=epochs * -(-len(train_x) // BATCH))
         path = HERE / f"{name}.onnx"
-        export(model, path)
-        share = accuracy(path, test_x, test_y)
-        parameters = sum(p.numel() for p in model.parameters())
-        print(f"{name}: {parameters} parameters, {path.stat().st_size} bytes, accuracy {share:.4f}")
+        export(model, {"image": torch.zeros(1, 1, 8, 8)}, ["logits"], path)
+        print(describe(model, path, test))
 
 
 if __name__ == "__main__":

@@ -150,15 +150,25 @@ class MemcapTarget(Section):
     @property
     def pulses_per_input(self) -> int:
         """Full pulses that the largest input code puts on its row; 1 for an amplitude."""
-        magnitude_bits = self.numerics.input_bits - 1
         if self.array.drive == "pulses":
-            return int(2**magnitude_bits - 1)
-        return magnitude_bits if self.numerics.input_coding == "bit-serial" else 1
+            return int(2 ** (self.numerics.input_bits - 1) - 1)
+        return self.numerics.pulses
+
+    def column_conversion_ns(self, adc_bits: int | None = None) -> float:
+        """Time to convert a column: a cycle a bit, and those of the reset where it is converted.
+
+        ``adc_bits`` is where the converter stops; None takes all its bits.
+        """
+        cycles = self.adc.bits if adc_bits is None else adc_bits
+        if self.array.double_sampling:
+            cycles += self.array.reset_bits
+        return self.adc.conversion_ns * cycles / self.adc.bits
 
     @property
-    def conversions_per_input(self) -> int:
-        """Conversions of a column for one input: each bit of a bit-serial one has its own."""
-        return self.pulses_per_input if self.numerics.input_coding == "bit-serial" else 1
+    def read_period_ns(self) -> float:
+        """Time between two drives of a full array: settle, then convert all its pairs."""
+        rounds = math.ceil(self.weight_cols * self.slices / self.adcs_per_array)
+        return self.array.settle_ns + rounds * self.column_conversion_ns()
 
     @property
     def site_um(self) -> tuple[float, float]:

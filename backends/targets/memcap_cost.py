@@ -34,6 +34,7 @@ def mvm_energy_j(
     mean_square_input: float,
     mean_level: float | None = None,
     mean_abs_input: float | None = None,
+    adc_bits: int | None = None,
 ) -> dict[str, float]:
     """Energy of ``positions`` reads of one array, by part.
 
@@ -53,6 +54,7 @@ def mvm_energy_j(
         mean_square_input: mean of the squared normalised input, in [0, 1].
         mean_level: mean magnitude of a slice in levels; None assumes uniform levels.
         mean_abs_input: mean magnitude of the normalised input; None assumes uniform inputs.
+        adc_bits: bits after which the converters stop; None takes the target's.
     """
     array, dac = target.array, target.dac
     if target.digital is not None:
@@ -69,24 +71,39 @@ def mvm_energy_j(
     driven = loss * _driven(target, mean_square_input, mean_abs_input)
     square_v2 = driven * array.read_voltage_v**2
     reads = rows_used * positions
-    conversions = positions * pairs * target.conversions_per_input
+    conversions = positions * pairs * target.numerics.pulses
     amplifiers = 2 * pairs if array.readout == "amplifier" else 0
-    busy_s = mvm_latency_s(target, positions, weight_cols_used)
+    busy_s = mvm_latency_s(target, positions, weight_cols_used, adc_bits)
     ladder_w = (
         mean_square_input * array.read_voltage_v**2 / (dac.ladder_kohm * 1e3)
         if dac.ladder_kohm
         else 0.0
     )
     row_ff = _row_ff(target, rows_used, pairs, mean_level)
-    drive_j = reads * target.conversions_per_input * dac.energy_fj * 1e-15
+    drive_j = reads * target.numerics.pulses * dac.energy_fj * 1e-15
     return {
         "array": reads * row_ff * 1e-15 * square_v2,
         "drivers": reads * wire_ff * 1e-15 * square_v2,
         "dac": drive_j + rows_used * ladder_w * busy_s,
         "amplifier": amplifiers * array.amplifier_power_uw * 1e-6 * busy_s,
-        "adc": conversions * target.adc.energy_fj * 1e-15,
+        "adc": conversions * _conversion_fj(target, adc_bits) * 1e-15,
         "accumulate": conversions * target.vector.energy_pj.add * 1e-12,
     }
+
+
+def _conversion_fj(target: MemcapTarget, adc_bits: int | None) -> float:
+    """Energy of converting one column, with its reset where that is sampled too.
+
+    The reset has ``reset_bits`` steps of the same size: as little switching as those bits need,
+    but decisions as exact as the column's own, a share of its thermal term.
+    """
+    adc, array = target.adc, target.array
+    bits = adc.bits if adc_bits is None else adc_bits
+    energy_fj = adc.energy_at_fj(bits)
+    if array.double_sampling:
+        energy_fj += adc.fom_walden_fj * 2.0**array.reset_bits
+        energy_fj += adc.fom_thermal_fj * 4.0**bits * array.reset_bits / bits
+    return energy_fj
 
 
 def _driven(target: MemcapTarget, mean_square: float, mean_abs: float | None) -> float:
@@ -140,16 +157,19 @@ def settle_latency_s(target: MemcapTarget, positions: float) -> float:
     return positions * target.pulses_per_input * target.array.settle_ns * 1e-9
 
 
-def mvm_latency_s(target: MemcapTarget, positions: float, weight_cols_used: float) -> float:
+def mvm_latency_s(
+    target: MemcapTarget, positions: float, weight_cols_used: float, adc_bits: int | None = None
+) -> float:
     """Time of ``positions`` reads of one array: settle, then the converters go round the pairs.
 
     Pairs are dealt to the converters in turn, so a narrow tile uses all of them. Each bit of a
-    bit-serial input is converted before the next one settles.
+    bit-serial input is converted before the next one settles. A successive approximation takes a
+    cycle a bit, so one that stops after ``adc_bits`` takes that share.
     """
     if target.digital is not None:
         return positions * target.digital.read_latency_s(target.numerics.input_bits)
     rounds = math.ceil(weight_cols_used * target.slices / target.adcs_per_array)
-    convert_s = rounds * target.conversions_per_input * target.adc.conversion_ns * 1e-9
+    convert_s = rounds * target.numerics.pulses * target.column_conversion_ns(adc_bits) * 1e-9
     return settle_latency_s(target, positions) + positions * convert_s
 
 

@@ -70,6 +70,8 @@ class Products:
             prepared = self._prepare(number, tiles)
             wide = np.ascontiguousarray(rows, np.float32)
             y = run_matrix(prepared, wide, matrix.input_scale, stream)
+            if matrix.bias is not None and tiles[0] == 0:
+                y += self.program.program.tensors[matrix.bias][:, None]
         return y.reshape(*lead, matrix.shape[2])
 
     def _exact(self, number: int, tiles: Tiles, x: np.ndarray) -> np.ndarray:
@@ -91,9 +93,27 @@ class Products:
             mode: ArrayMode = "noisy" if self.mode == "noisy" else "quantized"
             table, target = matrix.tiles[part], self.program.target
             self._prepared[key] = prepare_matrix(
-                codes, scale, table, sites, target, mode, self.seed, ranges, partial=True
+                codes,
+                scale,
+                table,
+                sites,
+                target,
+                mode,
+                self.seed,
+                ranges,
+                partial=True,
+                adc_bits=matrix.adc_bits,
+                correction=self._correction(matrix, tiles) if mode == "noisy" else None,
             )
         return self._prepared[key]
+
+    def _correction(self, matrix: Matrix, tiles: Tiles) -> np.ndarray | None:
+        """What the digital side multiplies the columns of ``tiles`` by, ``[slices, C]``."""
+        if matrix.gain is None:
+            return None
+        ends = np.cumsum([0, *matrix.tiles[:, 4]])
+        gain = self.program.program.tensors[matrix.gain]
+        return np.float32(1) / gain[:, ends[tiles[0]] : ends[tiles[1]]]
 
 
 def _check_stored(matrix: Matrix, mode: str) -> None:

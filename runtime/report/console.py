@@ -65,6 +65,8 @@ def print_compilation(report: Mapping[str, Any]) -> None:
         )
     for name, size in report.get("assumed_dims", {}).items():
         rows.append(("batch", f"dimension {name!r} is taken as {size} (--dim NAME=N binds it)"))
+    if report.get("calibration") is not None and report["target"]:
+        rows.append(("calibration", _calibration(report["calibration"], bool(arrays))))
     ops, work = report["on_chip_ops_share"], report["on_chip_work_share"]
     rows.append(("on the machine", f"{share(ops)} of operators, {share(work)} of work"))
     if arrays:
@@ -82,7 +84,40 @@ def print_compilation(report: Mapping[str, Any]) -> None:
         rows.append((f"level {check['level']}", text))
     console = _console()
     _print(console, _facts(rows))
+    _print_sensitivity(console, report.get("matrices", []))
     _print_host(console, report["host_ops"])
+
+
+def _calibration(calibration: Mapping[str, Any], arrays: bool) -> str:
+    """How many samples set the ranges, and what hangs on it where none did."""
+    text = counted(calibration["samples"], "sample") if calibration["samples"] else "no samples"
+    rated = [entry for entry in calibration["at_risk"] if "one_sided_db" in entry]
+    if not (arrays and calibration["at_risk"]):
+        return text if arrays else ""
+    text += f": ranges of {counted(len(calibration['at_risk']), 'matrix')} are assumed"
+    text = text.replace("matrixs", "matrices")
+    if rated:
+        worst = min(rated, key=lambda entry: float(entry["one_sided_db"]))
+        text += (
+            f" (zero-mean inputs); one-sided ones may leave {worst['matrix']} with "
+            f"{worst['one_sided_db']:g} dB, {worst['calibrated_db']:g} dB with --calibrate"
+        )
+    return text
+
+
+def _print_sensitivity(console: Console, matrices: list[dict[str, Any]]) -> None:
+    """Output SQNR with one matrix quantised at a time, by bits of its converters."""
+    measured = [entry for entry in matrices if "sensitivity" in entry]
+    if not measured:
+        return
+    tried = [f"{row['adc_bits']} bits" for row in measured[0]["sensitivity"]]
+    table = _table("matrix", "bits", "energy share", *(f"dB at {text}" for text in tried))
+    for entry in measured:
+        figures = [f"{row['sqnr_db']:.1f}" for row in entry["sensitivity"]]
+        bits, part = str(entry["adc_bits"]), share(entry["energy_share"])
+        table.add_row(Text(entry["matrix"]), bits, part, *figures)
+    _print(console, "\nSQNR of the outputs with the converters of one matrix alone:")
+    _print(console, table)
 
 
 def _console() -> Console:

@@ -12,6 +12,8 @@ from semc.backends.program import Program
 from semc.errors import InputError, ProgramError
 from semc.runtime.simulate import SimulationResult, simulate
 
+from .onnx_models import perceptron
+
 
 @pytest.fixture(scope="module", params=["memcap-demo", "memcap-phone", "mesh-small", "mesh-cpu"])
 def program(request: pytest.FixtureRequest, examples: Path) -> Program:
@@ -101,6 +103,16 @@ def test_labels_may_be_a_column_or_float(program: Program) -> None:
     right = scores.argmax(axis=-1)
     for labels in (right, right[:, None], right.astype(np.float32)):
         assert simulate(program, {"image": images, "labels": labels}).accuracy == 1.0
+
+
+def test_a_sample_may_have_several_rows_of_scores() -> None:
+    x = np.random.default_rng(0).random((5, 2, 4), np.float32)  # the perceptron answers two rows
+    program = semc.compile(perceptron(hidden=3), "mesh-cpu")
+    (scores,) = simulate(program, {"x": x}).outputs.values()
+    labels = scores.reshape(5, 2, 3).argmax(axis=-1)
+    labels[0, 1] += 1  # one of ten is wrong
+    for given in (labels, labels.reshape(-1)):
+        assert simulate(program, {"x": x, "labels": given}).accuracy == 0.9
 
 
 def test_no_sample_is_refused(program: Program) -> None:

@@ -283,6 +283,11 @@ def _keys(data: dict) -> set[str]:
     return found
 
 
+def test_documentation_explains_every_effect():
+    text = (Path(__file__).parents[2] / "docs" / "physics.md").read_text()
+    assert [effect for effect in targets.EFFECTS if f"\n| `{effect}` |" not in text] == []
+
+
 def changed(name: str, **sections: dict) -> targets.MemcapTarget:
     """A shipped target with some keys of some sections changed, validated."""
     data = targets.target_to_dict(targets.load_target(name))
@@ -296,8 +301,8 @@ def changed(name: str, **sections: dict) -> targets.MemcapTarget:
 def test_bit_serial_inputs_drive_and_convert_for_every_bit():
     serial = changed("memcap-demo", numerics={"input_coding": "bit-serial"})
     whole = targets.load_target("memcap-demo")
-    assert (serial.pulses_per_input, serial.conversions_per_input) == (7, 7)
-    assert (whole.pulses_per_input, whole.conversions_per_input) == (1, 1)
+    assert (serial.pulses_per_input, serial.numerics.pulses) == (7, 7)
+    assert (whole.pulses_per_input, whole.numerics.pulses) == (1, 1)
     assert mvm_latency_s(serial, 3, 10) == pytest.approx(7 * mvm_latency_s(whole, 3, 10))
     bits, amplitude = (mvm_energy_j(t, 100, 10, 3, 1 / 3) for t in (serial, whole))
     for part in ("adc", "dac", "accumulate", "amplifier"):
@@ -320,7 +325,7 @@ def test_single_bit_inputs_count_as_often_as_they_are_set():
 def test_pulses_follow_the_size_of_the_input():
     pulsed = changed("memcap-demo", array={"drive": "pulses"})
     whole = targets.load_target("memcap-demo")
-    assert (pulsed.pulses_per_input, pulsed.conversions_per_input) == (127, 1)
+    assert (pulsed.pulses_per_input, pulsed.numerics.pulses) == (127, 1)
     most, half = (mvm_energy_j(pulsed, 100, 10, 1, x * x, mean_abs_input=x) for x in (1.0, 0.5))
     assert half["array"] == pytest.approx(most["array"] / 2)
     step = mvm_energy_j(whole, 100, 10, 1, 1.0)
@@ -335,6 +340,18 @@ def test_pulses_follow_the_size_of_the_input():
             array={"drive": "pulses"},
             numerics={"input_coding": "bit-serial"},
         )
+
+
+def test_sampling_twice_converts_the_reset_too():
+    double = changed("memcap-demo", array={"double_sampling": True, "reset_bits": 4})
+    whole = targets.load_target("memcap-demo")
+    twice, once = (mvm_energy_j(t, 100, 10, 3, 1 / 3) for t in (double, whole))
+    adc = whole.adc
+    reset_fj = adc.fom_walden_fj * 16 + adc.fom_thermal_fj * 4.0**8 * 4 / 8
+    assert twice["adc"] - once["adc"] == pytest.approx(60 * reset_fj * 1e-15)
+    assert twice["array"] == once["array"]
+    # Three rounds of twelve cycles in place of eight.
+    assert mvm_latency_s(double, 1, 10) == pytest.approx(20e-9 + 3 * 75e-9)
 
 
 def test_passive_cells_are_in_series_with_their_column():
@@ -358,7 +375,13 @@ def test_a_converter_caps_the_system_whatever_the_array_does():
     """1 pJ a conversion over 512 rows is 1.95 fJ a multiply-add: 1,024 TOPS/W."""
     target = changed(
         "memcap-phone",
-        array={"c_on_ff": 1e-6, "c_off_ff": 0.0, "line_capacitance_ff_um": 0.0, "levels": 128},
+        array={
+            "c_on_ff": 1e-6,
+            "c_off_ff": 0.0,
+            "line_capacitance_ff_um": 0.0,
+            "levels": 128,
+            "double_sampling": False,
+        },
         adc={"fom_walden_fj": 1000 / 256, "fom_thermal_fj": 0.0},
         dac={"energy_fj": 0.0},
     )
