@@ -97,7 +97,7 @@ class Products:
 
     def _correction(self, matrix: Matrix, tiles: Tiles) -> np.ndarray | None:
         """What the digital side multiplies the columns of ``tiles`` by, ``[slices, C]``."""
-        if matrix.gain is None:
+        if matrix.gain is None or not self.program.target.noise.is_on("divider"):
             return None
         ends = np.cumsum([0, *matrix.tiles[:, 4]])
         gain = self.program.program.tensors[matrix.gain]
