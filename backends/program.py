@@ -98,6 +98,8 @@ class Program:
         self.manifest.pop("sections", None)
         _check_manifest(self.manifest, "program")
         self._target: Target | None = None
+        #: The file that holds this very program, when it was read from one.
+        self.path: str | None = None
 
     @property
     def machine(self) -> str:
@@ -187,7 +189,9 @@ def load_program(path: str | os.PathLike[str]) -> Program:
     if header != _header(text):
         raise _altered(where, "the header")
     views = _map_sections(buffer, len(header), size, sections, where)
-    return Program(manifest, views)
+    program = Program(manifest, views)
+    program.path = where
+    return program
 
 
 def _section_order(sections: Sections) -> list[str]:
