@@ -325,7 +325,7 @@ def simulate_command(
         inputs = read_arrays(input_file)
     elif samples is not None:
         inputs = random_arrays(input_specs(loaded), samples, seed)
-    with progress_bars(quiet) as progress:
+    with progress_bars(quiet or not any(study.values())) as progress:
         result = simulate(
             loaded,
             inputs,

@@ -8,12 +8,16 @@ for every core; the environment variables that say so are read when those librar
 """
 
 import os
+import pickle
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing.context import SpawnContext, SpawnProcess
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 from ...errors import WorkerError
@@ -47,8 +51,9 @@ def map_blocks(
 ) -> list[Result]:
     """``[work(block) for block in blocks]`` on ``jobs`` processes (1: in this one).
 
-    ``work`` is pickled once for each worker, ``blocks`` and results one by one. ``done`` is called
-    with the number of each block when its result is there. What ``work`` raises is raised here.
+    ``work`` is pickled once, into a file that each worker reads; blocks and results one by one.
+    ``done`` is called with the number of each block when its result is there. What ``work`` raises
+    is raised here.
 
     Raises WorkerError when workers die time after time.
     """
@@ -60,21 +65,24 @@ def map_blocks(
             done(number)
         return [results[number] for number in range(len(blocks))]
     tries = 0
-    while len(results) < len(blocks):
-        before = len(results)
-        missing = [number for number in range(len(blocks)) if number not in results]
-        try:
-            with _processes(work, min(jobs, len(missing))) as pool:
-                for number, result in _completed(pool, blocks, missing):
-                    results[number] = result
-                    done(number)
-        except BrokenProcessPool as error:
-            tries = tries + 1 if len(results) == before else 1
-            if tries == TRIES:
-                raise WorkerError(
-                    f"worker processes must live, they died {TRIES} times before a result",
-                    help="memory may be short: use fewer (--jobs)",
-                ) from error
+    with TemporaryDirectory(prefix="semc-") as folder:
+        path = Path(folder) / "work.pickle"
+        path.write_bytes(pickle.dumps(work))
+        while len(results) < len(blocks):
+            before = len(results)
+            missing = [number for number in range(len(blocks)) if number not in results]
+            try:
+                with _processes(path, min(jobs, len(missing))) as pool:
+                    for number, result in _completed(pool, blocks, missing):
+                        results[number] = result
+                        done(number)
+            except BrokenProcessPool as error:
+                tries = tries + 1 if len(results) == before else 1
+                if tries == TRIES:
+                    raise WorkerError(
+                        f"worker processes must live, they died {TRIES} times before a result",
+                        help="memory may be short: use fewer (--jobs)",
+                    ) from error
     return [results[number] for number in range(len(blocks))]
 
 
@@ -105,7 +113,7 @@ class _SpawnContext(SpawnContext):
 
 
 @contextmanager
-def _processes(work: Callable[[Any], Any], jobs: int) -> Iterator[Executor]:
+def _processes(work: Path, jobs: int) -> Iterator[Executor]:
     """A pool that ends with the block; whatever its workers do when the block raises."""
     context = _SpawnContext()
     pool = ProcessPoolExecutor(jobs, context, initializer=_install, initargs=(work,))
@@ -114,7 +122,8 @@ def _processes(work: Callable[[Any], Any], jobs: int) -> Iterator[Executor]:
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)
         for process in context.started:
-            process.terminate()
+            if process.pid is not None:
+                process.terminate()
         raise
     pool.shutdown()
 
@@ -127,27 +136,54 @@ def _quiet_start() -> Iterator[None]:
     """
     before = {name: os.environ.get(name) for name in _ONE_THREAD}
     os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
-    can_mask = hasattr(signal, "pthread_sigmask")
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if can_mask else set()
     try:
-        yield
+        with _interrupts_later(), _interrupts_blocked():
+            yield
     finally:
         for name, value in before.items():
             if value is None:
                 del os.environ[name]
             else:
                 os.environ[name] = value
-        if can_mask:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+@contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """Processes started within get no SIGINT, where the system has signal masks."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+@contextmanager
+def _interrupts_later() -> Iterator[None]:
+    """An interrupt that comes within (through another thread) is raised when the block has ended,
+    so that no process is left half started."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _frame: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before if before is not None else signal.SIG_DFL)
+    if came:
+        raise KeyboardInterrupt
 
 
 _work: Callable[[Any], Any] | None = None
 
 
-def _install(work: Callable[[Any], Any]) -> None:
-    """Keep ``work`` in this worker for all its blocks."""
+def _install(path: Path) -> None:
+    """Keep the work in this worker for all its blocks."""
     global _work
-    _work = work
+    _work = pickle.loads(path.read_bytes())
 
 
 def _call(block: Any) -> Any:
