@@ -27,7 +27,7 @@ import numpy as np
 from ...backends.memcap.decode import Matrix, MemcapProgram
 from ...backends.memcap.isa import Opcode
 from ..execute.products import Products
-from ..physics.converters import input_limit, quantise_input
+from ..physics.converters import input_limit
 from .ablation import all_but, effects_on
 from .trials import with_effects_off
 
@@ -207,7 +207,9 @@ def _input_roundings(
     for number, x in inputs.items():
         scale = _scale(program.matrices[number], x)
         cut = np.clip(x, -scale, scale)
-        rounded = quantise_input(x, scale, bits) * (scale / np.float32(input_limit(bits)))
+        step = scale / np.float32(input_limit(bits))
+        codes = np.divide(cut, step, out=np.zeros_like(cut), where=step > 0)
+        rounded = np.rint(codes) * step
         found[number] = tuple(_product(exact, number, each) for each in (x, cut, rounded))
     return found  # type: ignore[return-value]
 
