@@ -31,7 +31,10 @@ def stack_outputs(runs: Sequence[Arrays]) -> dict[str, np.ndarray]:
 
 
 def labels_of(inputs: Arrays, program: "Program", samples: int) -> np.ndarray | None:
-    """The right class of each sample, [n]; None without ``labels``, or when they are an input.
+    """The right classes, [n] or [n * rows]; None without ``labels``, or when they are an input.
+
+    ``labels`` holds one class number for each row of scores: [n], a column [n, 1], or, for models
+    that answer several rows a sample, [n, rows] or the same flat.
 
     Raises InputError for labels of another kind: their accuracy would mean nothing.
     """
@@ -40,10 +43,10 @@ def labels_of(inputs: Arrays, program: "Program", samples: int) -> np.ndarray | 
         return None
     classes = labels.reshape(-1)
     whole = labels.dtype.kind in "iuf" and bool((classes == np.floor(classes)).all())
-    single = labels.ndim < 2 or labels.shape[0] == labels.size
-    if not (whole and single and labels.size and labels.size % samples == 0):
+    by_sample = labels.ndim < 2 or labels.shape[0] in (samples, labels.size)
+    if not (whole and by_sample and labels.size and labels.size % samples == 0):
         raise InputError(
-            f"{LABELS} must be one class number a sample, of {samples} samples; "
+            f"{LABELS} must be one class number a row of scores, of {samples} samples; "
             f"got {labels.dtype} of shape {list(labels.shape)}"
         )
     return classes
