@@ -273,7 +273,7 @@ def compare_levels(compilation: Compilation, calibrate: str | None) -> list[dict
     "--jobs",
     type=click.IntRange(1),
     metavar="N",
-    help="Processes for --runs and --ablation; all cores if not given.",
+    help="Processes for --runs, --ablation and --noise-budget; all cores if not given.",
 )
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 def simulate_command(

@@ -24,12 +24,14 @@ from typing import Any
 
 import numpy as np
 
-from ...backends.memcap.decode import Matrix, MemcapProgram
+from ...backends.memcap.decode import Matrix, MemcapProgram, decode_program
 from ...backends.memcap.isa import Opcode
+from ...backends.program import load_program
 from ..execute.products import Products
 from ..physics.converters import input_limit
 from .ablation import all_but, effects_on
-from .trials import with_effects_off
+from .trials import program_file, with_effects_off
+from .worker_pool import map_blocks
 
 #: Rows of inputs that are looked at for one matrix.
 MOST_ROWS = 256
@@ -130,55 +132,82 @@ class MatrixBudget:
 def noise_budget(
     program: MemcapProgram,
     inputs: Mapping[int, Array],
+    *,
     seed: int,
-    progress: Callable[[int, int], None],
+    jobs: int = 1,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> list[MatrixBudget]:
     """The budget of each matrix that has ``inputs``, the worst SNR first, on the chip of ``seed``.
 
-    Raises ProgramError when the program holds no weights.
+    Matrices are dealt out to ``jobs`` processes; ``progress`` is told how many are done, of how
+    many. Raises ProgramError when the program holds no weights.
     """
-    effects = effects_on(program.target)
-    total = len(effects) + 4
-    steps = iter(range(1, total + 1))
+    ready = 0
 
-    def products(variant: MemcapProgram, mode: str) -> dict[int, Array]:
-        arrays = Products(variant, mode, seed)
-        with np.errstate(all="ignore"):  # as in a run: infinite inputs are the model's
-            found = {number: _product(arrays, number, x) for number, x in inputs.items()}
-        progress(next(steps), total)
-        return found
+    def done(_number: int) -> None:
+        nonlocal ready
+        ready += 1
+        progress(ready, len(inputs))
 
-    progress(0, total)
-    fine = _with_converters(program, program.target.adc.bits + FINE_BITS)
-    roundings = _input_roundings(program, inputs)
-    ideal = products(_unclipped(_with_converters(program, IDEAL_BITS)), "quantized")
-    clipped = products(fine, "quantized")
-    quantized = products(program, "quantized")
-    noisy = products(program, "noisy")
-    sources = {number: {} for number in inputs}  # type: dict[int, dict[str, float]]
-    for effect in effects:
-        alone = products(with_effects_off(fine, all_but(effect)), "noisy")
-        for number, found in alone.items():
-            sources[number][effect] = _rms(found - clipped[number])
-    nodes = _nodes(program)
-    budgets = []
-    for number, (exact, cut, rounded) in roundings.items():
-        chain = (exact, cut, rounded, ideal[number], clipped[number], quantized[number])
-        errors = [_rms(b - a) for a, b in pairwise(chain)]
-        matrix, x = program.matrices[number], inputs[number]
-        budgets.append(
-            MatrixBudget(
-                matrix.name,
-                nodes[number],
-                x.shape[-2],
-                _rms(exact),
-                _rms(noisy[number] - exact),
-                {**dict(zip(ROUNDINGS, errors, strict=True)), **sources[number]},
-                float((np.abs(x) > _scale(matrix, x)).mean()),
-                _share_changed(ideal[number], clipped[number]),
-            )
-        )
+    progress(0, len(inputs))
+    blocks = list(inputs.items())
+    if min(jobs, len(blocks)) <= 1:
+        budgets = map_blocks(_Measurement(seed, program=program), blocks, 1, done)
+    else:
+        with program_file(program.program) as path:
+            budgets = map_blocks(_Measurement(seed, path=path), blocks, jobs, done)
     return sorted(budgets, key=lambda budget: (budget.snr_db, budget.matrix))
+
+
+@dataclass(slots=True, eq=False)
+class _Measurement:
+    """Measures the budget of one matrix after the other, of a program or that of a file."""
+
+    seed: int
+    path: str | None = None
+    program: MemcapProgram | None = None
+    nodes: Mapping[int, tuple[str, ...]] | None = None
+
+    def __call__(self, block: tuple[int, Array]) -> MatrixBudget:
+        if self.program is None:
+            assert self.path is not None
+            self.program = decode_program(load_program(self.path))
+        if self.nodes is None:
+            self.nodes = _nodes(self.program)
+        number, x = block
+        with np.errstate(all="ignore"):  # as in a run: infinite inputs are the model's
+            return self._budget(self.program, number, x, self.nodes[number])
+
+    def _budget(
+        self, program: MemcapProgram, number: int, x: Array, nodes: tuple[str, ...]
+    ) -> MatrixBudget:
+        def product(variant: MemcapProgram, mode: str, of: Array = x) -> Array:
+            tiles = (0, len(variant.matrices[number].tiles))
+            y = Products(variant, mode, self.seed).run(number, tiles, of, stream=0)
+            return y.astype(np.float64)
+
+        fine = _with_converters(program, program.target.adc.bits + FINE_BITS)
+        ideal = product(_unclipped(_with_converters(program, IDEAL_BITS)), "quantized")
+        clipped, quantized = product(fine, "quantized"), product(program, "quantized")
+        matrix = program.matrices[number]
+        cut, rounded = _input_codes(matrix, x, program.target.numerics.input_bits)
+        exact = product(program, "exact")
+        chain = (exact, product(program, "exact", cut), product(program, "exact", rounded))
+        steps = pairwise((*chain, ideal, clipped, quantized))
+        sources = {name: _rms(b - a) for name, (a, b) in zip(ROUNDINGS, steps, strict=True)}
+        for effect in effects_on(program.target):
+            alone = product(with_effects_off(fine, all_but(effect)), "noisy")
+            sources[effect] = _rms(alone - clipped)
+        return MatrixBudget(
+            matrix.name,
+            nodes,
+            x.shape[-2],
+            _rms(exact),
+            _rms(product(program, "noisy") - exact),
+            sources,
+            float((cut != x).mean()),
+            _share_changed(ideal, clipped),
+        )
 
 
 def _nodes(program: MemcapProgram) -> dict[int, tuple[str, ...]]:
@@ -191,34 +220,16 @@ def _nodes(program: MemcapProgram) -> dict[int, tuple[str, ...]]:
     return {number: tuple(names) for number, names in nodes.items()}
 
 
-def _product(arrays: Products, number: int, x: Array) -> Array:
-    """``x @ matrix`` on all tiles of the matrix, float64."""
-    tiles = (0, len(arrays.program.matrices[number].tiles))
-    return arrays.run(number, tiles, x, stream=0).astype(np.float64)
-
-
-def _input_roundings(
-    program: MemcapProgram, inputs: Mapping[int, Array]
-) -> dict[int, tuple[Array, Array, Array]]:
-    """Exact products with the inputs as they are, cut to the largest code, and rounded."""
-    exact = Products(program, "exact", seed=0)
-    bits = program.target.numerics.input_bits
-    found = {}
-    for number, x in inputs.items():
-        scale = _scale(program.matrices[number], x)
-        cut = np.clip(x, -scale, scale)
-        step = scale / np.float32(input_limit(bits))
-        codes = np.divide(cut, step, out=np.zeros_like(cut), where=step > 0)
-        rounded = np.rint(codes) * step
-        found[number] = tuple(_product(exact, number, each) for each in (x, cut, rounded))
-    return found  # type: ignore[return-value]
-
-
-def _scale(matrix: Matrix, x: Array) -> Array:
-    """Value of the largest input code, which broadcasts against ``x``."""
+def _input_codes(matrix: Matrix, x: Array, bits: int) -> tuple[Array, Array]:
+    """The inputs cut to the largest code, and rounded to codes, both in units of ``x``."""
     if matrix.input_scale is not None:
-        return np.full((1,) * x.ndim, matrix.input_scale, np.float32)
-    return np.abs(x).max(axis=-1, keepdims=True)
+        scale = np.full((1,) * x.ndim, matrix.input_scale, np.float32)
+    else:
+        scale = np.abs(x).max(axis=-1, keepdims=True)
+    cut = np.clip(x, -scale, scale)
+    step = scale / np.float32(input_limit(bits))
+    codes = np.divide(cut, step, out=np.zeros_like(cut), where=step > 0)
+    return cut, np.rint(codes) * step
 
 
 def _with_converters(program: MemcapProgram, bits: int) -> MemcapProgram:

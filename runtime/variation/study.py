@@ -134,5 +134,8 @@ def run_study(
             progress=progress("ablation"),
         )
     if observed is not None:
-        budget = noise_budget(program, observed.inputs, seed, progress("noise budget"))
+        jobs = study.processes(run_s * len(effects_on(program.target)))
+        budget = noise_budget(
+            program, observed.inputs, seed=seed, jobs=jobs, progress=progress("noise budget")
+        )
     return Findings(runs, ablation, budget)

@@ -20,7 +20,7 @@ from semc.runtime.variation.ablation import all_but
 from semc.runtime.variation.monte_carlo import MonteCarlo
 from semc.runtime.variation.noise_budget import MOST_ROWS, ROUNDINGS, InputSamples, noise_budget
 from semc.runtime.variation.study import Study
-from semc.runtime.variation.trials import Trial
+from semc.runtime.variation.trials import Trial, program_file
 from semc.runtime.variation.variance import deviation, variance_components
 from semc.runtime.variation.worker_pool import map_blocks
 
@@ -34,8 +34,10 @@ def model(examples: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def program(model: Path, examples: Path) -> Program:
-    return semc.compile(model, "memcap-demo", calibrate=examples / "digits_calibration.npz")
+def program(model: Path, examples: Path, tmp_path_factory: pytest.TempPathFactory) -> Program:
+    path = tmp_path_factory.mktemp("program") / "digits.semc"
+    semc.compile(model, "memcap-demo", calibrate=examples / "digits_calibration.npz", out=path)
+    return semc.load(path)
 
 
 @pytest.fixture(scope="module")
@@ -130,14 +132,28 @@ def test_workers_have_one_thread_a_library() -> None:
     assert dict(os.environ) == before
 
 
+def test_workers_read_the_very_program(program: Program, tmp_path: Path) -> None:
+    path = tmp_path / "p.semc"
+    program.save(path)
+    loaded = semc.load(path)
+    with program_file(loaded) as found:
+        assert found == str(path)
+    switched_off(program, EFFECTS).save(path)  # a new file of that name
+    for changed in (loaded, Program(program.manifest, program.tensors)):
+        assert changed.path is None
+        with program_file(changed) as found:
+            assert semc.load(found).manifest == program.manifest
+        assert not Path(found).exists()
+
+
 # Monte Carlo
 
 
 def test_the_result_does_not_depend_on_the_number_of_processes(
     program: Program, data: dict[str, np.ndarray]
 ) -> None:
-    one = study(program, data, runs=3, jobs=1).as_dict()
-    assert study(program, data, runs=3, jobs=2).as_dict() == one
+    one = study(program, data, runs=3, noise_budget=True, jobs=1).as_dict()
+    assert study(program, data, runs=3, noise_budget=True, jobs=2).as_dict() == one
     assert [trial["seed"] for trial in one["runs"]["trials"]] == [0, 0, 1, 1, 2, 2]
 
 
@@ -276,7 +292,7 @@ def inputs(program: Program) -> dict[int, np.ndarray]:
 def test_roundings_are_those_of_the_codes(program: Program, inputs: dict[int, np.ndarray]) -> None:
     decoded = decode_program(program)
     bits = decoded.target.numerics.input_bits
-    budgets = {b.matrix: b for b in noise_budget(decoded, inputs, 0, lambda *_: None)}
+    budgets = {b.matrix: b for b in noise_budget(decoded, inputs, seed=0)}
     for number, matrix in enumerate(decoded.matrices):
         weights = program.tensors[str(matrix.weights)][0].astype(np.float64)
         codes = program.tensors[str(matrix.codes)][0] * program.tensors[str(matrix.scale)]
@@ -318,7 +334,7 @@ def test_without_effects_the_budget_is_that_of_quantized_mode(
     program: Program, inputs: dict[int, np.ndarray]
 ) -> None:
     decoded = decode_program(switched_off(program, EFFECTS))
-    for budget in noise_budget(decoded, inputs, 0, lambda *_: None):
+    for budget in noise_budget(decoded, inputs, seed=0):
         number = [m.name for m in decoded.matrices].index(budget.matrix)
         tiles = (0, len(decoded.matrices[number].tiles))
         x = inputs[number]
