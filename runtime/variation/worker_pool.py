@@ -81,7 +81,8 @@ def map_blocks(
                 if tries == TRIES:
                     raise WorkerError(
                         f"worker processes must live, they died {TRIES} times before a result",
-                        help="memory may be short: use fewer (--jobs)",
+                        help="memory may be short: use fewer (--jobs); a script must ask for them "
+                        "under `if __name__ == '__main__':`",
                     ) from error
     return [results[number] for number in range(len(blocks))]
 
