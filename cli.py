@@ -31,7 +31,7 @@ from .console import (
     progress_bars,
     progress_printer,
 )
-from .errors import ToleranceError
+from .errors import InputError, ToleranceError
 from .files import is_special, replacing
 
 if TYPE_CHECKING:
@@ -52,6 +52,16 @@ def _dimensions(
             raise click.BadParameter(f"must be NAME=N with N >= 0, came {item!r}")
         dims[name] = int(size)
     return dims
+
+
+def _range_method(_ctx: click.Context, _param: click.Parameter, given: str) -> str:
+    from .compiler.quantize.range_method import RangeMethod
+
+    try:
+        RangeMethod.parse(given)
+    except InputError as error:
+        raise click.BadParameter(error.message) from error
+    return given
 
 
 @click.group(
@@ -95,6 +105,7 @@ cli.command_class = ReportingCommand
     "--ranges",
     default="mse",
     show_default=True,
+    callback=_range_method,
     metavar="METHOD",
     help="How samples set ranges: mse, minmax or percentile[:P].",
 )

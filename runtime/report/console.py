@@ -65,8 +65,8 @@ def print_compilation(report: Mapping[str, Any]) -> None:
         )
     for name, size in report.get("assumed_dims", {}).items():
         rows.append(("batch", f"dimension {name!r} is taken as {size} (--dim NAME=N binds it)"))
-    if report.get("calibration") is not None and report["target"]:
-        rows.append(("calibration", _calibration(report["calibration"], bool(arrays))))
+    if arrays and (calibration := report.get("calibration")) is not None:
+        rows.append(("calibration", _calibration(calibration)))
     ops, work = report["on_chip_ops_share"], report["on_chip_work_share"]
     rows.append(("on the machine", f"{share(ops)} of operators, {share(work)} of work"))
     if arrays:
@@ -88,14 +88,14 @@ def print_compilation(report: Mapping[str, Any]) -> None:
     _print_host(console, report["host_ops"])
 
 
-def _calibration(calibration: Mapping[str, Any], arrays: bool) -> str:
+def _calibration(calibration: Mapping[str, Any]) -> str:
     """How many samples set the ranges, and what hangs on it where none did."""
     text = counted(calibration["samples"], "sample") if calibration["samples"] else "no samples"
     rated = [entry for entry in calibration["at_risk"] if "one_sided_db" in entry]
-    if not (arrays and calibration["at_risk"]):
-        return text if arrays else ""
-    text += f": ranges of {counted(len(calibration['at_risk']), 'matrix')} are assumed"
-    text = text.replace("matrixs", "matrices")
+    if not calibration["at_risk"]:
+        return text
+    count = len(calibration["at_risk"])
+    text += f": ranges of {count:,} matri{'x' if count == 1 else 'ces'} are assumed"
     if rated:
         worst = min(rated, key=lambda entry: float(entry["one_sided_db"]))
         text += (

@@ -241,6 +241,15 @@ def test_targets_and_passes_are_listed(semc_command: Semc) -> None:
         (["compile", "m.onnx", "--check-levels", "--emit", "tile"], 2, "exclude each other"),
         (["compile", "m.onnx", "--check-levels", "--no-weights"], 2, "needs the weights"),
         (["compile", "m.onnx", "--calibrate", "d.npz", "--no-weights"], 2, "needs the weights"),
+        (["compile", "m.onnx", "--sensitivity"], 2, "need --calibrate"),
+        (["compile", "m.onnx", "--ranges", "median"], 2, "percentile, statistics, came 'median'"),
+        (["compile", "m.onnx", "--ranges", "percentile:x"], 2, "must be a number, came 'x'"),
+        (["compile", "m.onnx", "--energy-budget", "2"], 2, "2.0 is not in the range 0<x<=1"),
+        (
+            ["compile", "m.onnx", "--energy-budget", "0.5", "--min-sqnr", "30"],
+            2,
+            "--energy-budget and --min-sqnr exclude each other",
+        ),
         (["simulate", "p.semc", "--tolerance", "1"], 2, "--tolerance needs --reference"),
         (["simulate", "p.semc", "--random", "1", "--input", "x"], 2, "exclude each other"),
         (["simulate", "p.semc", "--random", "1", "--runs", "2"], 2, "--runs needs --mode noisy"),
@@ -349,6 +358,38 @@ def test_check_levels_reports_each_level(
     levels = json.loads(done.out)["levels"]
     assert [level["level"] for level in levels] == ["graph", "tile", "place", "analog"]
     assert all(level["compared"] > 0 for level in levels)
+
+
+def test_sensitivity_is_a_table_and_json(
+    semc_command: Semc, examples: Path, tmp_path: Path
+) -> None:
+    words = (
+        *("compile", str(examples / "digits_mlp.onnx"), "-o", str(tmp_path / "p.semc"), "-q"),
+        *("--calibrate", str(examples / "digits_calibration.npz"), "--sensitivity"),
+        *("--ranges", "percentile:99.99", "--rounding", "compensated"),
+    )
+    done = semc_command(*words, "--json")
+    assert done.code == 0, done.err
+    report = json.loads(done.out)
+    assert report["calibration"] == {"samples": 64, "at_risk": []}
+    for entry in report["matrices"]:
+        assert set(entry) == {
+            *("matrix", "rounding", "rounding_note", "adc_bits", "energy_share", "sensitivity"),
+            *("lossless_tiles", "bias_note"),
+        }
+        assert entry["rounding"] == "compensated"
+    listing = semc_command(*words).out
+    assert "SQNR of the outputs with the converters of one matrix alone:" in listing
+    assert "dB at 8 bits" in listing
+
+
+def test_a_compilation_without_samples_says_what_is_at_risk(
+    semc_command: Semc, examples: Path, tmp_path: Path
+) -> None:
+    model, program = str(examples / "digits_mlp.onnx"), str(tmp_path / "p.semc")
+    done = semc_command("compile", model, "-o", program, "-q")
+    assert "no samples: ranges of 3 matrices are assumed (zero-mean inputs)" in done.out
+    assert "dB with --calibrate" in done.out
 
 
 def test_help_costs_little() -> None:
