@@ -28,9 +28,10 @@ from .console import (
     print_columns,
     print_json,
     print_tree,
+    progress_bars,
     progress_printer,
 )
-from .errors import ToleranceError
+from .errors import InputError, ToleranceError
 from .files import is_special, replacing
 
 if TYPE_CHECKING:
@@ -51,6 +52,16 @@ def _dimensions(
             raise click.BadParameter(f"must be NAME=N with N >= 0, came {item!r}")
         dims[name] = int(size)
     return dims
+
+
+def _range_method(_ctx: click.Context, _param: click.Parameter, given: str) -> str:
+    from .compiler.quantize.range_method import RangeMethod
+
+    try:
+        RangeMethod.parse(given)
+    except InputError as error:
+        raise click.BadParameter(error.message) from error
+    return given
 
 
 @click.group(
@@ -94,6 +105,7 @@ cli.command_class = ReportingCommand
     "--ranges",
     default="mse",
     show_default=True,
+    callback=_range_method,
     metavar="METHOD",
     help="How samples set ranges: mse, minmax or percentile[:P].",
 )
@@ -269,7 +281,14 @@ def compare_levels(compilation: Compilation, calibrate: str | None) -> list[dict
     type=click.IntRange(0),
     default=0,
     show_default=True,
-    help="Seed of the random inputs and of the device variation.",
+    help="Seed of the random inputs and of the chip that noisy mode draws.",
+)
+@click.option(
+    "--read-seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Seed of what differs from read to read of one chip.",
 )
 @click.option(
     "--reference",
@@ -284,15 +303,51 @@ def compare_levels(compilation: Compilation, calibrate: str | None) -> list[dict
     help="Exit with 4 when an output differs from the reference by more than X.",
 )
 @click.option("--output", type=click.Path(), metavar="OUT.npz", help="Write the outputs there.")
+@click.option(
+    "--runs",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Monte Carlo over N chips (seeds from --seed on): mean, deviation and worst case.",
+)
+@click.option(
+    "--reads",
+    type=click.IntRange(2),
+    metavar="R",
+    help="Reads of each chip of --runs, 2 if not given.",
+)
+@click.option(
+    "--ablation",
+    is_flag=True,
+    help="What each physical effect costs, over the chips of --runs, or 3.",
+)
+@click.option(
+    "--noise-budget",
+    is_flag=True,
+    help="What each source of error adds to the products of each matrix.",
+)
+@click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Processes for --runs, --ablation and --noise-budget; all cores if not given.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="No progress.")
 def simulate_command(
     program: str,
     input_file: str | None,
     samples: int | None,
     mode: str,
     seed: int,
+    read_seed: int,
     reference: str | None,
     tolerance: float | None,
     output: str | None,
+    runs: int | None,
+    reads: int | None,
+    ablation: bool,
+    noise_budget: bool,
+    jobs: int | None,
+    quiet: bool,
     as_json: bool,
 ) -> None:
     """Run PROGRAM on data and report time, energy and accuracy.
@@ -306,9 +361,18 @@ def simulate_command(
     if input_file is None and samples is None and (reference or output) is not None:
         option = "--output" if reference is None else "--reference"
         raise click.UsageError(f"{option} needs data: --input or --random")
+    study = {"--runs": runs, "--ablation": ablation, "--noise-budget": noise_budget}
+    for option in (name for name, given in study.items() if given):
+        if mode != "noisy":
+            raise click.UsageError(f"{option} needs --mode noisy")
+        if input_file is None and samples is None:
+            raise click.UsageError(f"{option} needs data: --input or --random")
+    if reads is not None and runs is None:
+        raise click.UsageError("--reads needs --runs")
     from .arrays import input_specs, random_arrays, read_arrays, write_arrays
     from .backends.program import load_program
     from .runtime.simulate import simulate
+    from .runtime.variation.study import Study
 
     check_output(output)
     loaded = load_program(program)
@@ -317,7 +381,16 @@ def simulate_command(
         inputs = read_arrays(input_file)
     elif samples is not None:
         inputs = random_arrays(input_specs(loaded), samples, seed)
-    result = simulate(loaded, inputs, mode=mode, seed=seed, reference=reference)
+    with progress_bars(quiet or not any(study.values())) as progress:
+        result = simulate(
+            loaded,
+            inputs,
+            mode=mode,
+            seed=seed,
+            read_seed=read_seed,
+            reference=reference,
+            study=Study(runs or 0, reads or 2, ablation, noise_budget, jobs, progress),
+        )
     if output is not None:
         write_arrays(output, result.outputs)
     report = result.as_dict()

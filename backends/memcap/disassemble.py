@@ -97,7 +97,8 @@ def _about(decoded: MemcapProgram) -> Iterator[str]:
     for number, m in enumerate(decoded.matrices):
         size = "x".join(map(str, m.shape))
         layers = f"layers {m.layers[0]}..{m.layers[-1]}"
-        yield f"; m{number} {size}, {len(m.tiles)} tiles, {layers}, {_quote(m.name)}"
+        bits = "" if m.adc_bits is None else f", {m.adc_bits}-bit conversions"
+        yield f"; m{number} {size}, {len(m.tiles)} tiles, {layers}{bits}, {_quote(m.name)}"
     for number, b in enumerate(decoded.buffers):
         notes = [f"; b{number} {b}"]
         notes += [f"part of b{b.source}"] if b.source is not None else []

@@ -7,6 +7,7 @@ results go to distinct places.
 
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -131,7 +132,9 @@ def rows_of(x: Array, group: Int, row0: Int, rows: int) -> Array:
     return x[group[:, None], :, span].swapaxes(1, 2)
 
 
-def block_of(weights: Array, group: Int, row0: Int, rows: int, cols: Int, runs: bool) -> Array:
+def block_of(
+    weights: NDArray[Any], group: Int, row0: Int, rows: int, cols: Int, runs: bool
+) -> NDArray[Any]:
     """Weights of each band, ``[n, rows, width]``; a view where they lie side by side."""
     if runs and _is_run(group, row0) and (cols[:, 0] == cols[0, 0]).all():
         first = int(cols[0, 0])

@@ -13,6 +13,9 @@ Per tile and slice, with codes x_i in +-(2^(input_bits-1) - 1) and signed slice 
 and tiles add up in float32. With bit-serial inputs the first two lines hold for each pulse p in
 {-1, 0, 1} alone, s_j = sum_i p_i m_ij, and the a_j of the pulses add up with weights 2^bit / x_max.
 
+Where it is proven that the converters of a tile lose nothing (``slicing.lossless_tiles``), all this
+is the integer product of the codes, and ``quantized`` mode computes it as one.
+
 In ``noisy`` mode m_ij are the levels of one chip instance and noise, offsets and curvature act
 before the converter (``runtime/physics``). In ``quantized`` mode the column sums are integers that
 float32 holds exactly (rows * x_max * levels < 2^24), so a result does not depend on batching to the
@@ -20,28 +23,19 @@ last bit.
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...backends.targets import MemcapTarget
-from ...backends.targets.slicing import (
-    full_scale,
-    gather_tiles,
-    shape_classes,
-    slice_weights,
-    split_slices,
-)
+from ...backends.targets.slicing import lossless_tiles
 from ..physics import converters
-from ..physics.columns import expected_window, pair_numbers
 from ..physics.converters import NO_DRAWS, NO_STEPS, NONE
-from ..physics.instance import build_instance, converter_sigma_lsb
 from ..physics.streams import derive_key, position_normals
+from .array_bands import READ, Band, Mode, build_band, fits_float32, integer_band
 from .bands import (
     BLOCK,
     MOST_COLUMNS,
-    BandClass,
     accumulate,
     are_runs,
     band_classes,
@@ -50,54 +44,12 @@ from .bands import (
     check_tiles,
     rounds,
     rows_of,
-    tile_offsets,
 )
 
 Array = NDArray[np.float32]
-Mode = Literal["quantized", "noisy"]
 
-_READ = 6
-_PREPARE_ELEMENTS = 1 << 17
 _POSITIONS = 256
 """Positions of a block at least, so that large weights are not fetched too often."""
-
-
-@dataclass(frozen=True, slots=True)
-class Band:
-    """Bands of equal shape; ``n`` is their number, ``width`` their columns."""
-
-    group: NDArray[np.int32]
-    row0: NDArray[np.int32]
-    rows: int
-    cols: NDArray[np.int32]
-    """Output column of each band column, ``[n, width]``."""
-    starts: tuple[int, ...]
-    """Cuts of ``n`` such that the bands between two cuts have distinct groups."""
-    runs: bool
-    """The columns of every band are contiguous."""
-    levels: Array
-    """``[slices, n, rows, width]``."""
-    per_step: Array
-    """Column sum of raw inputs (codes or pulses) to converter steps, ``[slices, n, width]``."""
-    post: Array
-    """Converter code to output, without the input's scale and a pulse's weight; as above."""
-    noise: "BandNoise | None"
-
-
-@dataclass(frozen=True, slots=True)
-class BandNoise:
-    """What acts before the converter, in its steps; arrays ``[slices, n, width]``."""
-
-    offset: Array
-    sigma: Array
-    read: Array
-    """Variance of the read noise for an input of norm 1; ``NONE`` where there is none, as below."""
-    linear: Array
-    cubic: Array
-    """``converters.inl_coefficients``."""
-    steps: Array
-    """``converters.bit_steps``, ``[slices, n, bits, width]``, or ``NO_STEPS``."""
-    keys: NDArray[np.uint64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,13 +109,32 @@ def prepare_matrix(
     if len(sites) != len(tiles) or len(adc_range) != len(tiles):
         raise ValueError("sites and adc_range must have one row per tile")
     bits = target.adc.bits if adc_bits is None else adc_bits
-    bands = tuple(
-        _build_band(
-            codes, scale, tiles, sites, target, mode, seed, adc_range, bits, correction, members
+    whole = np.zeros(len(tiles), np.bool_)
+    if mode == "quantized" and fits_float32(target):
+        whole = lossless_tiles(codes, tiles, adc_range, target, bits)
+    columns = np.cumsum(tiles[:, 4]) - tiles[:, 4]
+    rest = ~whole
+    bands = [
+        integer_band(codes, scale, members, target)
+        for members in band_classes(tiles[whole], MOST_COLUMNS)
+    ]
+    bands += [
+        build_band(
+            codes,
+            scale,
+            tiles[rest],
+            sites[rest],
+            target,
+            mode,
+            seed,
+            adc_range[rest],
+            bits,
+            None if correction is None else (correction, columns[rest]),
+            members,
         )
-        for members in band_classes(tiles, MOST_COLUMNS)
-    )
-    return PreparedMatrix(codes.shape, mode, target, seed, bits, bands)
+        for members in band_classes(tiles[rest], MOST_COLUMNS)
+    ]
+    return PreparedMatrix(codes.shape, mode, target, seed, bits, tuple(bands))
 
 
 def run_matrix(
@@ -189,7 +160,7 @@ def run_matrix(
     if input_scale is not None:
         input_scale = np.broadcast_to(np.asarray(input_scale, np.float32), (groups, x.shape[1], 1))
     out = np.zeros((groups, x.shape[1], width), np.float32)
-    shift = derive_key(prepared.seed, _READ, stream)
+    shift = derive_key(prepared.seed, READ, stream)
     step = max(_POSITIONS, BLOCK // (groups * max(depth, min(width, MOST_COLUMNS))))
     for begin in range(0, x.shape[1], step):
         part = (slice(None), slice(begin, begin + step))
@@ -220,9 +191,12 @@ def _run_positions(
         # The pulses of all bits have one voltage, so a bent dielectric is a gain.
         top = (1 + square) / converters.input_limit(bits)
         drives = [(2.0**bit * top, p) for bit, p in enumerate(converters.input_pulses(codes, bits))]
-    for number, (weight, rows) in enumerate(drives):
-        drive = _Drive(rows, weight, shift, number, first_position)
-        for band in prepared.bands:
+    for band in prepared.bands:
+        if band.integer:
+            _run_integer_band(band, codes, out)
+            continue
+        for number, (weight, rows) in enumerate(drives):
+            drive = _Drive(rows, weight, shift, number, first_position)
             _run_band(band, prepared.adc_bits, drive, out)
     out *= scale
 
@@ -245,105 +219,6 @@ def run_exact(weights: Array, tiles: NDArray[np.int32], x: Array) -> NDArray[np.
             y = np.matmul(rows_of(x, group[part], row0[part], rows), block.astype(np.float64))
             accumulate(out, y, group[part], cols[part], runs)
     return out
-
-
-def _build_band(
-    codes: NDArray[np.int8],
-    scale: Array,
-    tiles: NDArray[np.int32],
-    sites: NDArray[np.int32],
-    target: MemcapTarget,
-    mode: Mode,
-    seed: int,
-    adc_range: Array,
-    adc_bits: int,
-    correction: Array | None,
-    band_class: BandClass,
-) -> Band:
-    group, row0, rows, cols, members = band_class
-    width, count, slices = cols.shape[1], len(group), target.slices
-    flat = np.concatenate(members)
-    band_of = np.repeat(np.arange(count), [len(m) for m in members])
-    at = tile_offsets(tiles[flat, 4], band_of)
-    noisy = mode == "noisy"
-    levels = np.empty((slices, count, rows, width), np.float32)
-    step, post, offset, sigma, read = (
-        np.zeros((slices, count, width), np.float32) for _ in range(5)
-    )
-    post[...] = 1
-    first_col = np.cumsum(tiles[:, 4]) - tiles[:, 4]
-    gain, inl = np.zeros_like(step), np.zeros_like(step)
-    keys = np.zeros(step.shape, np.uint64)
-    uneven: Array | None = None
-    for chosen in shape_classes(tiles[flat]):
-        size = int(tiles[flat[chosen[0]], 4])
-        per_pass = max(1, _PREPARE_ELEMENTS // (slices * rows * size))
-        for begin in range(0, len(chosen), per_pass):
-            part = chosen[begin : begin + per_pass]
-            index = flat[part]
-            block = split_slices(gather_tiles(codes, tiles, index), target)
-            scales = full_scale(adc_range[index].astype(np.float32), block, target, adc_bits)
-            steps = converters.adc_step(scales, adc_bits)[:, :, None]
-            spot = (slice(None), band_of[part][:, None], at[part][:, None] + np.arange(size))
-            step[spot] = steps
-            if correction is not None:
-                post[spot] = correction[:, first_col[index][:, None] + np.arange(size)]
-            if noisy:
-                made = build_instance(block, sites[index], target, seed, adc_bits)
-                block = made.matrix
-                offset[spot] = made.offset / steps + made.adc_offset_lsb
-                sigma[spot], read[spot] = made.sigma, made.read_sigma
-                gain[spot], inl[spot] = made.adc_gain, made.inl_lsb
-                keys[spot] = _column_keys(sites[index], slices, size)
-                if made.adc_steps is not None:
-                    if uneven is None:
-                        uneven = np.empty((slices, count, adc_bits, width), np.float32)
-                    for number, tile in enumerate(part):
-                        place = slice(int(at[tile]), int(at[tile]) + size)
-                        uneven[:, band_of[tile], :, place] = made.adc_steps[:, number]
-            for number, tile in enumerate(part):
-                place = slice(int(at[tile]), int(at[tile]) + size)
-                levels[:, band_of[tile], :, place] = block[:, number]
-    post *= step * scale.astype(np.float32)[group[:, None], cols]
-    post *= slice_weights(target)[:, None, None]
-    # What one unit of a row is worth: a code is a share of the full voltage, a pulse all of it.
-    unit = 1.0
-    if target.numerics.input_coding == "amplitude":
-        unit = 1.0 / converters.input_limit(target.numerics.input_bits)
-    per_step = (1 + gain) * np.float32(unit) / step
-    noise = None
-    if noisy:
-        post /= np.float32(_window(target))
-        variance = (sigma * (1 + gain) / step) ** 2 + np.float32(converter_sigma_lsb(target) ** 2)
-        linear, cubic = converters.inl_coefficients(inl, adc_bits)
-        noise = BandNoise(
-            offset,
-            np.sqrt(variance),
-            (read * per_step) ** 2 if read.any() else _none(slices),
-            linear if inl.any() else _none(slices),
-            cubic if inl.any() else _none(slices),
-            np.tile(NO_STEPS, (slices, 1, 1, 1)) if uneven is None else uneven,
-            keys,
-        )
-    return Band(
-        group, row0, rows, cols, rounds(group), are_runs(cols), levels, per_step, post, noise
-    )
-
-
-def _none(slices: int) -> Array:
-    return np.tile(NONE, (slices, 1, 1))
-
-
-def _window(target: MemcapTarget) -> float:
-    """Share of the window that the digital side divides by; 1 where nothing can be restored."""
-    share = expected_window(target) if target.numerics.window_correction else 1.0
-    return share if share > 0 else 1.0
-
-
-def _column_keys(sites: NDArray[np.int32], slices: int, cols: int) -> NDArray[np.uint64]:
-    """A stream for every physical pair of the tiles, ``[slices, tiles, cols]``."""
-    layer, row, column = sites[:, 0:1], sites[:, 1:2], sites[:, 2:3]
-    return derive_key(_READ, layer, row, column, pair_numbers(slices, cols, sites))
 
 
 @dataclass(frozen=True, slots=True)
@@ -374,6 +249,16 @@ def _run_band(band: Band, adc_bits: int, drive: _Drive, out: Array) -> None:
             part = (s, slice(lo, hi))
             noise = _noise_of(band, part, drive, x, draws)
             converters.convert(y, band.per_step[part], post[part], adc_bits, total, *noise)
+        accumulate(out, total, band.group[lo:hi], band.cols[lo:hi], band.runs)
+
+
+def _run_integer_band(band: Band, codes: Array, out: Array) -> None:
+    """Adds the integer product of ``codes [G, P, K]`` and the band to ``out [G, P, N]``."""
+    positions, width = codes.shape[1], band.cols.shape[1]
+    for lo, hi in batches(band.starts, positions * width):
+        x = rows_of(codes, band.group[lo:hi], band.row0[lo:hi], band.rows)
+        total = np.matmul(x, band.levels[0, lo:hi])
+        total *= band.post[0, lo:hi, None]
         accumulate(out, total, band.group[lo:hi], band.cols[lo:hi], band.runs)
 
 

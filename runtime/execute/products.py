@@ -1,5 +1,7 @@
 """The matrices of a program on their arrays: partial sums of tile ranges, and input statistics."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from ...backends.memcap.decode import Matrix, MemcapProgram
@@ -9,15 +11,27 @@ from .crossbar import Mode as ArrayMode
 from .crossbar import PreparedMatrix, prepare_matrix, run_exact, run_matrix
 
 Tiles = tuple[int, int]
+#: Called with the number of a matrix and the input of one of its products.
+InputObserver = Callable[[int, np.ndarray], None]
 
 
 class Products:
-    """Products of a program's matrices in one mode; arrays are prepared when first used."""
+    """Products of a program's matrices in one mode; arrays are prepared when first used.
 
-    def __init__(self, program: MemcapProgram, mode: str, seed: int) -> None:
+    ``observe`` sees the input of every product once.
+    """
+
+    def __init__(
+        self,
+        program: MemcapProgram,
+        mode: str,
+        seed: int,
+        observe: InputObserver | None = None,
+    ) -> None:
         if mode not in ("exact", "quantized", "noisy"):
             raise ProgramError(f"mode must be exact, quantized or noisy, came {mode!r}")
         self.program, self.mode, self.seed = program, mode, seed
+        self._observe = observe
         self._prepared: dict[tuple[int, Tiles], PreparedMatrix] = {}
         self._squares: dict[int, float] = {}
         self._counts: dict[int, int] = {}
@@ -44,6 +58,8 @@ class Products:
         """Take the input of a product into the statistics (once, at its first tiles)."""
         if tiles[0] or not x.size:
             return
+        if self._observe is not None:
+            self._observe(number, x)
         wide = x.astype(np.float32, copy=False)
         scale = self.program.matrices[number].input_scale
         if scale is None:
@@ -109,7 +125,7 @@ class Products:
 
     def _correction(self, matrix: Matrix, tiles: Tiles) -> np.ndarray | None:
         """What the digital side multiplies the columns of ``tiles`` by, ``[slices, C]``."""
-        if matrix.gain is None:
+        if matrix.gain is None or not self.program.target.noise.is_on("divider"):
             return None
         ends = np.cumsum([0, *matrix.tiles[:, 4]])
         gain = self.program.program.tensors[matrix.gain]

@@ -105,3 +105,28 @@ def test_the_step_divides_the_unit_of_all_sums() -> None:
     np.testing.assert_array_equal(units_per_step(levels, target), [[1], [21]])
     scale = full_scale(np.full(1, 1e30, np.float32), levels, target)
     assert scale[1, 0] * 2.0**-7 == pytest.approx(2 / 21)
+
+
+def test_one_integer_product_replaces_slices_and_pulses() -> None:
+    """Proven tiles run as whole codes and agree with the loop over slices and pulses, which wider
+    converters that nobody proved still run; the others stay as they are."""
+    target = machine("bit-serial", adc_bits=12)
+    rng = np.random.default_rng(0)
+    codes = rng.integers(-127, 128, (1, 200, 40)).astype(np.int8)
+    tiles = tile_grid(codes.shape, 128, 32)
+    ranges = cover(codes, tiles, target)
+    sites, scale = np.zeros((len(tiles), 3), np.int32), np.full((1, 40), 0.01, np.float32)
+    x = rng.standard_normal((1, 9, 200)).astype(np.float32)
+    proven = prepare_matrix(codes, scale, tiles, sites, target, "quantized", 0, ranges)
+    assert all(band.integer for band in proven.bands)
+    narrow = ranges.copy()
+    narrow[0] *= np.float32(0.99)
+    mixed = prepare_matrix(codes, scale, tiles, sites, target, "quantized", 0, narrow)
+    assert [band.integer for band in mixed.bands].count(False) == 1
+    whole, part = run_matrix(proven, x), run_matrix(mixed, x)
+    step = 2 * ranges[0] / 2**12
+    assert np.abs(whole - part).max() < 10 * step
+    limit = 127
+    top = np.abs(x).max(axis=2, keepdims=True)
+    exact = np.rint(x / top * limit) @ codes.astype(np.float64) * 0.01 * top / limit
+    np.testing.assert_allclose(whole, exact, rtol=1e-5, atol=1e-4)
