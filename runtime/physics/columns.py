@@ -20,10 +20,17 @@ def nominal_column_gain(levels: Array, sites: NDArray[np.int32], target: MemcapT
     The charge divider's denominator holds the stored weights, so heavy columns read low; one
     digital factor a column, the inverse of this, takes it back.
     """
-    pairs_ff = nominal_pairs_ff(levels, target)
-    leg_ff = leg_totals_ff(pairs_ff, line_total_ff(levels.shape, sites, target), target)
-    planned = readout_gain(leg_ff, target)
+    planned = nominal_gain(levels, sites, target)
     return (planned.mean(axis=0) / reference_gain(planned)).astype(np.float32)
+
+
+def nominal_gain(levels: Array, sites: NDArray[np.int32], target: MemcapTarget) -> Array:
+    """Designed gain of each leg, ``[2, slices, tiles, cols]``; the sums of a leg's cells follow
+    from those of the levels and of their magnitudes."""
+    total, size = levels.sum(axis=-2), np.abs(levels).sum(axis=-2)
+    stored = np.stack((size + total, size - total)) * np.float32(target.array.level_ff / 2)
+    fixed = levels.shape[2] * target.array.c_off_ff + line_total_ff(levels.shape, sites, target)
+    return readout_gain(trimmed_ff(stored + fixed, target), target)
 
 
 def nominal_pairs_ff(levels: Array, target: MemcapTarget) -> Array:
@@ -43,10 +50,10 @@ def line_total_ff(shape: tuple[int, ...], sites: NDArray[np.int32], target: Memc
     return (fixed + sites[:, :1] * target.stack.via_capacitance_ff).astype(np.float32)
 
 
-def leg_totals_ff(pairs_ff: Array, line_ff: Array, target: MemcapTarget) -> Array:
-    """Total of each leg after trimming, fF, ``[2, slices, tiles, cols]``."""
-    totals = pairs_ff.sum(axis=-2) + line_ff
-    return np.stack(charge.trim_legs(totals[0], totals[1], target.noise.leg_imbalance))
+def trimmed_ff(totals_ff: Array, target: MemcapTarget) -> Array:
+    """Total of each leg after trimming, fF, ``[2, slices, tiles, cols]`` as before."""
+    left = target.noise.leg_imbalance
+    return np.stack(charge.trim_legs(totals_ff[0], totals_ff[1], left))
 
 
 def readout_gain(leg_ff: Array, target: MemcapTarget) -> Array:

@@ -20,13 +20,14 @@ from ...backends.targets import MemcapTarget
 from . import charge, converters, devices
 from .columns import (
     conversion_ns,
-    leg_totals_ff,
     line_total_ff,
+    nominal_gain,
     nominal_pairs_ff,
     pair_numbers,
     read_window,
     readout_gain,
     reference_gain,
+    trimmed_ff,
 )
 from .streams import Keys, derive_key, normal_pairs, normals
 
@@ -64,9 +65,8 @@ def build_instance(
     noise = target.noise
     pairs_ff = stored_pairs_ff(levels, sites, target, seed)
     line_ff = line_total_ff(levels.shape, sites, target)
-    leg_ff = leg_totals_ff(pairs_ff, line_ff, target)
-    planned = readout_gain(leg_totals_ff(nominal_pairs_ff(levels, target), line_ff, target), target)
-    reference = reference_gain(planned)
+    leg_ff = trimmed_ff(pairs_ff.sum(axis=-2) + line_ff, target)
+    reference = reference_gain(nominal_gain(levels, sites, target))
     gain = np.ones_like(leg_ff)
     if noise.is_on("divider"):
         gain = readout_gain(leg_ff, target) / reference
