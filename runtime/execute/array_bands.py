@@ -1,6 +1,6 @@
 """What runs when a matrix is driven: bands of tiles with their levels, converters and noise."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -69,20 +69,32 @@ class BandNoise:
     keys: NDArray[np.uint64]
 
 
-def build_band(
-    codes: NDArray[np.int8],
-    scale: Array,
-    tiles: NDArray[np.int32],
-    sites: NDArray[np.int32],
-    target: MemcapTarget,
-    mode: Mode,
-    seed: int,
-    adc_range: Array,
-    adc_bits: int,
-    correction: tuple[Array, NDArray[np.int64]] | None,
-    band_class: BandClass,
-) -> Band:
-    """Bands of sliced levels; ``correction`` has the first column of each tile in it."""
+@dataclass(frozen=True, slots=True)
+class StoredTiles:
+    """What ``prepare_matrix`` was given, for some of the tiles; ``columns`` is the first column of
+    each tile in ``correction``."""
+
+    codes: NDArray[np.int8]
+    scale: Array
+    tiles: NDArray[np.int32]
+    sites: NDArray[np.int32]
+    adc_range: Array
+    adc_bits: int
+    correction: Array | None
+    columns: NDArray[np.int64]
+    target: MemcapTarget
+
+    def only(self, chosen: NDArray[np.bool_]) -> "StoredTiles":
+        """The chosen tiles."""
+        parts = {
+            name: getattr(self, name)[chosen] for name in ("tiles", "sites", "adc_range", "columns")
+        }
+        return replace(self, **parts)
+
+
+def build_band(stored: StoredTiles, mode: Mode, seed: int, band_class: BandClass) -> Band:
+    """A band of sliced levels, with the devices of chip ``seed`` in noisy mode."""
+    target, tiles, sites, adc_bits = stored.target, stored.tiles, stored.sites, stored.adc_bits
     group, row0, rows, cols, members = band_class
     width, count, slices = cols.shape[1], len(group), target.slices
     flat = np.concatenate(members)
@@ -103,14 +115,15 @@ def build_band(
         for begin in range(0, len(chosen), per_pass):
             part = chosen[begin : begin + per_pass]
             index = flat[part]
-            block = split_slices(gather_tiles(codes, tiles, index), target)
-            scales = full_scale(adc_range[index].astype(np.float32), block, target, adc_bits)
+            block = split_slices(gather_tiles(stored.codes, tiles, index), target)
+            ranges = stored.adc_range[index].astype(np.float32)
+            scales = full_scale(ranges, block, target, adc_bits)
             steps = converters.adc_step(scales, adc_bits)[:, :, None]
             spot = (slice(None), band_of[part][:, None], at[part][:, None] + np.arange(size))
             step[spot] = steps
-            if correction is not None:
-                factors, first = correction
-                post[spot] = factors[:, first[index][:, None] + np.arange(size)]
+            if stored.correction is not None:
+                first = stored.columns[index][:, None]
+                post[spot] = stored.correction[:, first + np.arange(size)]
             if noisy:
                 made = build_instance(block, sites[index], target, seed, adc_bits)
                 block = made.matrix
@@ -127,7 +140,7 @@ def build_band(
             for number, tile in enumerate(part):
                 place = slice(int(at[tile]), int(at[tile]) + size)
                 levels[:, band_of[tile], :, place] = block[:, number]
-    post *= step * scale.astype(np.float32)[group[:, None], cols]
+    post *= step * stored.scale.astype(np.float32)[group[:, None], cols]
     post *= slice_weights(target)[:, None, None]
     # What one unit of a row is worth: a code is a share of the full voltage, a pulse all of it.
     unit = 1.0
@@ -159,19 +172,17 @@ def fits_float32(target: MemcapTarget) -> bool:
     return target.array.rows * top * converters.input_limit(target.numerics.input_bits) < 1 << 24
 
 
-def integer_band(
-    codes: NDArray[np.int8], scale: Array, band_class: BandClass, target: MemcapTarget
-) -> Band:
-    """Bands of whole codes, for tiles whose converters lose nothing."""
+def integer_band(stored: StoredTiles, band_class: BandClass) -> Band:
+    """A band of whole codes, for tiles whose converters lose nothing."""
     group, row0, rows, cols, _ = band_class
     runs = are_runs(cols)
-    limit = converters.input_limit(target.numerics.input_bits)
+    limit = converters.input_limit(stored.target.numerics.input_bits)
     parts = [
-        block_of(codes, group[n : n + 1], row0[n : n + 1], rows, cols[n : n + 1], runs)
+        block_of(stored.codes, group[n : n + 1], row0[n : n + 1], rows, cols[n : n + 1], runs)
         for n in range(len(group))
     ]
     levels = np.concatenate(parts).astype(np.float32)[None]
-    post = scale.astype(np.float32)[group[:, None], cols][None] / np.float32(limit)
+    post = stored.scale.astype(np.float32)[group[:, None], cols][None] / np.float32(limit)
     none = np.ones_like(post)
     return Band(group, row0, rows, cols, rounds(group), runs, levels, none, post, None, True)
 

@@ -32,7 +32,7 @@ from ...backends.targets.slicing import lossless_tiles
 from ..physics import converters
 from ..physics.converters import NO_DRAWS, NO_STEPS, NONE
 from ..physics.streams import derive_key, position_normals
-from .array_bands import READ, Band, Mode, build_band, fits_float32, integer_band
+from .array_bands import READ, Band, Mode, StoredTiles, build_band, fits_float32, integer_band
 from .bands import (
     BLOCK,
     MOST_COLUMNS,
@@ -113,27 +113,10 @@ def prepare_matrix(
     if mode == "quantized" and fits_float32(target):
         whole = lossless_tiles(codes, tiles, adc_range, target, bits)
     columns = np.cumsum(tiles[:, 4]) - tiles[:, 4]
-    rest = ~whole
-    bands = [
-        integer_band(codes, scale, members, target)
-        for members in band_classes(tiles[whole], MOST_COLUMNS)
-    ]
-    bands += [
-        build_band(
-            codes,
-            scale,
-            tiles[rest],
-            sites[rest],
-            target,
-            mode,
-            seed,
-            adc_range[rest],
-            bits,
-            None if correction is None else (correction, columns[rest]),
-            members,
-        )
-        for members in band_classes(tiles[rest], MOST_COLUMNS)
-    ]
+    stored = StoredTiles(codes, scale, tiles, sites, adc_range, bits, correction, columns, target)
+    proven, rest = stored.only(whole), stored.only(~whole)
+    bands = [integer_band(proven, m) for m in band_classes(proven.tiles, MOST_COLUMNS)]
+    bands += [build_band(rest, mode, seed, m) for m in band_classes(rest.tiles, MOST_COLUMNS)]
     return PreparedMatrix(codes.shape, mode, target, seed, bits, tuple(bands))
 
 
