@@ -1,0 +1,154 @@
+"""The Markdown page of what benchmarks/accuracy.py measured."""
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from statistics import fmean, pstdev
+from typing import Any
+
+PROMISE_POINTS = {"quantized": 0.5, "noisy": 1.0}
+Scores = list[dict[str, Any]]
+
+
+def page(found: dict[str, Any], plots: dict[str, Path], folder: Path) -> str:
+    """The page, with links to ``plots`` as seen from ``folder``."""
+
+    def plot(name: str, text: str) -> list[str]:
+        if name not in plots:
+            return []
+        return [f"![{text}]({Path(os.path.relpath(plots[name], folder)).as_posix()})", ""]
+
+    lines = [
+        "# Accuracy",
+        "",
+        f"Written by `{found['command']}` with semc {found['semc']}; {found['seconds']:.0f} s.",
+        "",
+        f"What is left of the accuracy of trained networks on `{found['target']}`, on data that",
+        "they were not trained on. The models and their data are those of",
+        "[examples/](../examples/README.md). *Float32* is ONNX Runtime on the same samples. A loss",
+        "is in points: 1 is one more wrong answer in a hundred. A noisy chip is a seed: every one",
+        "has static errors of its own, and fresh noise in every read.",
+        "",
+        *_summary(found["models"], plot),
+        *_ablation(found["ablation"], plot),
+        *_sweeps(found["sweeps"], plot),
+    ]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _summary(models: dict[str, Any], plot: Any) -> list[str]:
+    within = f"within {PROMISE_POINTS['noisy']:g} point"
+    head = ["model", "answers", "float32", "exact lost", "quantized lost"]
+    head += ["answers a chip", "noisy lost", "worst chip", "chips", within]
+    rows = []
+    for name, model in models.items():
+        lost = points(model["noisy"])
+        kept = sum(x <= PROMISE_POINTS["noisy"] for x in lost)
+        rows.append(
+            [
+                name,
+                f"{model['labels']:,}",
+                f"{model['float32']:.2%}",
+                f"{model['exact']['points_lost']:.2f}",
+                f"{model['quantized']['points_lost']:.2f}",
+                f"{model['noisy_labels']:,}",
+                f"{fmean(lost):.2f} ± {pstdev(lost):.2f}",
+                f"{max(lost):.2f}",
+                f"{len(lost)}",
+                f"{kept}",
+            ]
+        )
+    return [
+        "## What is left",
+        "",
+        f"The aim is a loss of at most {PROMISE_POINTS['quantized']:g} points quantized and",
+        f"{PROMISE_POINTS['noisy']:g} point noisy. *Noisy lost* is the mean over the chips and the",
+        "standard deviation from chip to chip. A negative loss is luck: answers that noise turned",
+        "right.",
+        "",
+        *table(head, rows),
+        *plot("chips", "Points lost by each chip"),
+    ]
+
+
+def _ablation(models: dict[str, Any], plot: Any) -> list[str]:
+    if not models:
+        return []
+    effects = list(next(iter(models.values()))["alone"])
+    taken = ", ".join(f"{name} {m['labels']:,}" for name, m in models.items())
+    chips = max(len(m["all"]) for m in models.values())
+
+    def rows(part: str) -> list[list[str]]:
+        return [[effect, *(_cell(m[part][effect]) for m in models.values())] for effect in effects]
+
+    ends = [[f"({end})", *(_cell(m[end]) for m in models.values())] for end in ("none", "all")]
+    return [
+        "## What costs it",
+        "",
+        "Each effect of [noise](targets.md) alone, and all but each: points lost, and the",
+        "signal-to-error ratio of the output in dB, which shows more than a few answers do.",
+        f"Means of up to {chips} chips; answers a chip: {taken}. *(none)* is noisy mode with every",
+        "effect off, so what weight codes, input codes and converter steps cost.",
+        "",
+        "### One effect alone",
+        "",
+        *table(["effect", *models], [ends[0], *rows("alone"), ends[1]]),
+        *plot("ablation", "Signal-to-error ratio with one effect alone"),
+        "### All effects but one",
+        "",
+        *table(["left out", *models], [ends[1], *rows("without"), ends[0]]),
+    ]
+
+
+def _sweeps(sweeps: dict[str, Any], plot: Any) -> list[str]:
+    lines = [
+        "## Where it breaks",
+        "",
+        "One property of the target at a time, all effects on. Points lost, and dB, as above; the",
+        "value of the target is marked with *. Plots are even up to two points and logarithmic",
+        "beyond; their dashed line is the aim.",
+        "",
+    ]
+    for name, sweep in sweeps.items():
+        models = {
+            name: {point["value"]: point["scores"] for point in model["points"]}
+            for name, model in sweep["models"].items()
+        }
+        rows = [
+            [
+                f"{label}{' *' if value == sweep['nominal'] else ''}",
+                *(_cell(scores.get(value, [])) for scores in models.values()),
+            ]
+            for value, label in zip(sweep["values"], sweep["names"], strict=True)
+        ]
+        keys = ", ".join(f"`{key}`" for key in sweep["keys"])
+        title = sweep["title"]
+        lines += [f"### {title[0].upper()}{title[1:]}", "", f"Changes {keys}.", ""]
+        lines += table([sweep["axis"], *models], rows)
+        lines += plot(name, f"Points lost against {sweep['axis']}")
+    return lines
+
+
+def points(scores: Scores) -> list[float]:
+    """The points that each chip lost."""
+    return [score["points_lost"] for score in scores]
+
+
+def mean_sqnr_db(scores: Scores) -> float | None:
+    """The mean over the chips in dB; None when no output differed."""
+    found = [score["sqnr_db"] for score in scores if score["sqnr_db"] is not None]
+    return fmean(found) if found else None
+
+
+def _cell(scores: Scores) -> str:
+    if not scores:
+        return "-"
+    sqnr_db = mean_sqnr_db(scores)
+    return f"{fmean(points(scores)):.1f} ({'inf' if sqnr_db is None else f'{sqnr_db:.1f}'} dB)"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """A Markdown table, all columns but the first to the right, and an empty line."""
+    rule = "|".join(["---", *["---:"] * (len(head) - 1)])
+    lines = ["| " + " | ".join(cells) + " |" for cells in (head, *rows)]
+    return [lines[0], f"|{rule}|", *lines[1:], ""]
