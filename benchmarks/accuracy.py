@@ -83,7 +83,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     return {
         "schema_version": 1,
         "semc": semc.__version__,
-        "command": shlex.join(["python", *sys.argv]),
+        "command": command(options),
         "target": base["name"],
         "models": over_models("accuracy", lambda c, p: accuracy(c, p, options.runs)),
         "ablation": over_models("ablation", lambda c, p: ablation(c, p, few)),
@@ -105,6 +105,19 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         },
         "seconds": time.perf_counter() - start,
     }
+
+
+def command(options: argparse.Namespace) -> str:
+    """The call that measures the same, without where it wrote and where its files lay."""
+    words = ["python", "benchmarks/accuracy.py", "-t", Path(options.target).name]
+    words += ["--runs", str(options.runs), "--scan-runs", str(options.scan_runs)]
+    if options.samples != 1:
+        words += ["--samples", str(options.samples)]
+    if options.models:
+        words += ["--models", *options.models]
+    if options.minilm:
+        words += ["--minilm", options.minilm.name]
+    return shlex.join(words)
 
 
 if __name__ == "__main__":

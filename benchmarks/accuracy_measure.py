@@ -91,8 +91,8 @@ def sweeps(base: TargetData) -> dict[str, Sweep]:
 
 
 def _random_errors(base: TargetData) -> Iterable[tuple[str, str]]:
-    """The constants of one standard deviation, by their names; kT/C goes by the temperature."""
-    marks = ("sigma", "noise_lsb", "mismatch", "residual", "imbalance")
+    """What random errors are proportional to, by its names; kT/C goes by the temperature."""
+    marks = ("sigma", "noise_lsb", "mismatch", "residual", "imbalance", "tolerance")
     for section in ("noise", "adc", "dac"):
         for key in base[section]:
             if any(mark in key for mark in marks):

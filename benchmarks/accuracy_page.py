@@ -75,8 +75,7 @@ def _ablation(models: dict[str, Any], plot: Any) -> list[str]:
     if not models:
         return []
     effects = list(next(iter(models.values()))["alone"])
-    taken = ", ".join(f"{name} {m['labels']:,}" for name, m in models.items())
-    chips = max(len(m["all"]) for m in models.values())
+    taken = ", ".join(f"{n} {len(m['all'])} x {m['labels']:,}" for n, m in models.items())
 
     def rows(part: str) -> list[list[str]]:
         return [[effect, *(_cell(m[part][effect]) for m in models.values())] for effect in effects]
@@ -87,8 +86,8 @@ def _ablation(models: dict[str, Any], plot: Any) -> list[str]:
         "",
         "Each effect of [noise](targets.md) alone, and all but each: points lost, and the",
         "signal-to-error ratio of the output in dB, which shows more than a few answers do.",
-        f"Means of up to {chips} chips; answers a chip: {taken}. *(none)* is noisy mode with every",
-        "effect off, so what weight codes, input codes and converter steps cost.",
+        "*(none)* is noisy mode with every effect off: what weight codes, input codes and converter",
+        f"steps cost. Means over chips; chips x answers of each: {taken}.",
         "",
         "### One effect alone",
         "",

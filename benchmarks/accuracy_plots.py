@@ -33,15 +33,17 @@ def draw(found: dict[str, Any], folder: Path, suffix: str = ".svg") -> dict[str,
     return paths
 
 
-def _figure(width: float, height: float) -> "tuple[Figure, Axes]":
+def _figure(width: float, height: float, rows: int = 1) -> "tuple[Figure, list[Axes]]":
+    """An empty figure with ``rows`` plots above each other."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height))
-    axes = figure.add_subplot()
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(color="#dddddd", linewidth=0.6)
-    axes.set_axisbelow(True)
-    return figure, axes
+    figure = Figure(figsize=(width, height), layout="constrained")
+    every = list(figure.subplots(rows, sharex=True, squeeze=False)[:, 0])
+    for axes in every:
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(color="#dddddd", linewidth=0.6)
+        axes.set_axisbelow(True)
+    return figure, every
 
 
 def _style(found: dict[str, Any], model: str) -> dict[str, Any]:
@@ -71,7 +73,7 @@ def _fixed(ticks: list[float]) -> Any:
 
 def _chips(found: dict[str, Any]) -> "Figure":
     models = found["models"]
-    figure, axes = _figure(7, 0.55 * len(models) + 1.3)
+    figure, (axes,) = _figure(7, 0.55 * len(models) + 1.3)
     every: list[float] = []
     for row, (name, model) in enumerate(models.items()):
         lost = sorted(points(model["noisy"]))
@@ -96,21 +98,22 @@ def _promise(line: Any) -> None:
     line(PROMISE_POINTS["noisy"], color="black", linewidth=0.9, linestyle="--", zorder=1)
 
 
+def _sqnr_db(scores: Any) -> float:
+    found = mean_sqnr_db(scores)
+    return float("nan") if found is None else found
+
+
 def _ablation(found: dict[str, Any]) -> "Figure":
     models = found["ablation"]
     effects = list(next(iter(models.values()))["alone"])
 
-    def sqnr_db(scores: Any) -> float:
-        found_db = mean_sqnr_db(scores)
-        return float("nan") if found_db is None else found_db
-
-    effects.sort(key=lambda e: fmean(sqnr_db(m["alone"][e]) for m in models.values()))
+    effects.sort(key=lambda e: fmean(_sqnr_db(m["alone"][e]) for m in models.values()))
     rows = ["all effects", *effects, "no effect"]
-    figure, axes = _figure(7, 0.27 * len(rows) + 1.5)
+    figure, (axes,) = _figure(7, 0.27 * len(rows) + 1.5)
     for name, model in models.items():
         shown = [model["all"], *(model["alone"][e] for e in effects), model["none"]]
         axes.plot(
-            [sqnr_db(scores) for scores in shown], range(len(rows)), linestyle="", markersize=6,
+            [_sqnr_db(scores) for scores in shown], range(len(rows)), linestyle="", markersize=6,
             alpha=0.85, **_style(found, name),
         )  # fmt: skip
     axes.set_yticks(range(len(rows)), rows)
@@ -124,24 +127,30 @@ def _ablation(found: dict[str, Any]) -> "Figure":
 
 
 def _sweep(sweep: dict[str, Any], found: dict[str, Any]) -> "Figure":
-    figure, axes = _figure(6.2, 3.6)
+    """Points lost above, signal-to-error ratio below: smooth where few answers are not."""
+    figure, (upper, lower) = _figure(6.4, 5.4, rows=2)
     every: list[float] = []
     for name, model in sweep["models"].items():
         x = [point["value"] for point in model["points"]]
-        y = [fmean(points(point["scores"])) for point in model["points"]]
-        axes.plot(x, y, linewidth=1.3, markersize=5, **_style(found, name))
-        every += y
-    axes.set_yscale("symlog", linthresh=2)
-    _points_scale(axes.yaxis, every)
+        lost = [fmean(points(point["scores"])) for point in model["points"]]
+        sqnr_db = [_sqnr_db(point["scores"]) for point in model["points"]]
+        style = _style(found, name) | {"linewidth": 1.3, "markersize": 5}
+        upper.plot(x, lost, **style)
+        lower.plot(x, sqnr_db, **style)
+        every += lost
+    upper.set_yscale("symlog", linthresh=2)
+    _points_scale(upper.yaxis, every)
+    _promise(upper.axhline)
     values = sweep["values"]
-    if values[-1] > 10 * values[0]:
-        axes.set_xscale("log")
-    axes.xaxis.set_minor_locator(_fixed([]))
-    axes.set_xticks(values, sweep["names"])
-    _promise(axes.axhline)
-    axes.axvline(sweep["nominal"], color="#888888", linewidth=0.9, linestyle=":")
-    axes.set_xlabel(f"{sweep['axis']} (dotted: {found['target']}; dashed: the aim)")
-    axes.set_ylabel("accuracy lost, in points")
-    axes.set_title(f"Accuracy lost, by {sweep['title']}", loc="left")
-    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    for axes in (upper, lower):
+        axes.axvline(sweep["nominal"], color="#888888", linewidth=0.9, linestyle=":")
+        if values[-1] > 10 * values[0]:
+            axes.set_xscale("log")
+        axes.xaxis.set_minor_locator(_fixed([]))
+    lower.set_xticks(values, sweep["names"])
+    lower.set_xlabel(f"{sweep['axis']} (dotted: {found['target']})")
+    upper.set_ylabel("accuracy lost, in points\n(dashed: the aim)")
+    lower.set_ylabel("signal-to-error ratio\nof the outputs in dB")
+    upper.set_title(f"Accuracy lost, by {sweep['title']}", loc="left")
+    upper.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
     return figure
