@@ -42,10 +42,12 @@ def compile(
 
     ``calibrate`` holds one array per graph input (as a mapping or an ``.npz`` file), samples along
     the first axis; ``dims`` binds symbolic dimensions; ``out`` also saves the program there.
+    ``quantization`` (in ``options``) is a :class:`semc.compiler.recipe.Quantization`;
     ``options`` are further fields of :class:`semc.compiler.driver.CompileOptions`. Raises
     ``ModelError`` when the model is refused and ``CapacityError`` when it does not fit.
     """
     from .compiler.driver import CompileOptions, compile_model
+    from .runtime.execute.quantized_product import quantized_product
     from .runtime.interpret.interpret import interpret_function
 
     settings = CompileOptions(
@@ -54,6 +56,7 @@ def compile(
         dims=dict(dims or {}),
         progress=progress,
         interpreter=interpret_function,
+        product=quantized_product,
         **options,
     )
     program = compile_model(model, settings).program
@@ -75,17 +78,38 @@ def simulate(
     *,
     mode: str = "exact",
     seed: int = 0,
+    read_seed: int = 0,
     reference: str | PathLike[str] | onnx.ModelProto | None = None,
+    runs: int = 0,
+    reads: int = 2,
+    ablation: bool = False,
+    noise_budget: bool = False,
+    jobs: int = 1,
 ) -> SimulationResult:
     """Run ``program`` on ``inputs`` (one array per graph input) and time it.
 
-    ``mode`` is ``exact``, ``quantized`` or ``noisy``; ``seed`` draws the device variation of the
-    noisy mode; ``reference`` is the ONNX model to compare the outputs with. An extra input
-    ``labels`` makes the result report accuracy.
+    ``mode`` is ``exact``, ``quantized`` or ``noisy``; ``seed`` draws the devices of the chip in
+    noisy mode, and ``read_seed`` what differs from read to read of it; ``reference`` is the ONNX
+    model to compare the outputs with. An extra input ``labels`` makes the result report accuracy.
+
+    In noisy mode, ``runs`` also reads so many chips (seeds from ``seed`` on) ``reads`` times each,
+    ``ablation`` finds what each physical effect costs, and ``noise_budget`` what each source of
+    error adds to each matrix; the answers are in ``result.findings``. They do not depend on
+    ``jobs``, the number of processes (more than one: call this from under
+    ``if __name__ == "__main__":``, as the standard library's process pools ask).
     """
     from .runtime.simulate import simulate as run
+    from .runtime.variation.study import Study
 
-    return run(program, inputs, mode=mode, seed=seed, reference=reference)
+    return run(
+        program,
+        inputs,
+        mode=mode,
+        seed=seed,
+        read_seed=read_seed,
+        reference=reference,
+        study=Study(runs, reads, ablation, noise_budget, jobs),
+    )
 
 
 def __getattr__(name: str) -> ModuleType:

@@ -28,6 +28,7 @@ from .console import (
     print_columns,
     print_json,
     print_tree,
+    progress_bars,
     progress_printer,
 )
 from .errors import ToleranceError
@@ -91,6 +92,38 @@ cli.command_class = ReportingCommand
     help="Sample inputs that set the ranges of the converters.",
 )
 @click.option(
+    "--ranges",
+    default="mse",
+    show_default=True,
+    metavar="METHOD",
+    help="How samples set ranges: mse, minmax or percentile[:P].",
+)
+@click.option(
+    "--rounding",
+    type=click.Choice(("nearest", "compensated")),
+    default="nearest",
+    show_default=True,
+    help="How weights are rounded; compensated pays errors back where samples show a gain.",
+)
+@click.option(
+    "--energy-budget",
+    type=click.FloatRange(0, 1, min_open=True),
+    metavar="SHARE",
+    help="Give each matrix's converters the bits that leave the arrays this share of their energy.",
+)
+@click.option(
+    "--min-sqnr",
+    "min_sqnr_db",
+    type=float,
+    metavar="DB",
+    help="Give each matrix's converters the fewest bits that leave the outputs this SQNR.",
+)
+@click.option(
+    "--sensitivity",
+    is_flag=True,
+    help="Report what each matrix's converters do to the outputs, at several resolutions.",
+)
+@click.option(
     "--dim",
     "dims",
     multiple=True,
@@ -123,6 +156,11 @@ def compile_command(
     target: str,
     output: str | None,
     calibrate: str | None,
+    ranges: str,
+    rounding: str,
+    energy_budget: float | None,
+    min_sqnr_db: float | None,
+    sensitivity: bool,
     dims: dict[str, int],
     level: str | None,
     print_debuginfo: bool,
@@ -135,6 +173,8 @@ def compile_command(
     from pathlib import Path
 
     from .compiler.driver import PHASES, CompileOptions, compile_model, emit_level
+    from .compiler.recipe import Quantization
+    from .runtime.execute.quantized_product import quantized_product
     from .runtime.interpret.interpret import interpret_function
 
     if level is not None and check_levels:
@@ -145,14 +185,20 @@ def compile_command(
         raise click.UsageError("--check-levels needs the weights")
     if no_weights and calibrate is not None:
         raise click.UsageError("--calibrate needs the weights")
+    if energy_budget is not None and min_sqnr_db is not None:
+        raise click.UsageError("--energy-budget and --min-sqnr exclude each other")
+    if calibrate is None and (sensitivity or energy_budget is not None or min_sqnr_db is not None):
+        raise click.UsageError("--energy-budget, --min-sqnr and --sensitivity need --calibrate")
     options = CompileOptions(
         target=target,
         calibrate=calibrate,
+        quantization=Quantization(ranges, rounding, energy_budget, min_sqnr_db, sensitivity),
         dims=dims,
         weights=not no_weights,
         keep_levels=check_levels,
         progress=None if quiet else progress_printer(len(PHASES)),
         interpreter=interpret_function,
+        product=quantized_product,
     )
     if level is not None:
         check_output(output)
@@ -224,7 +270,14 @@ def compare_levels(compilation: Compilation, calibrate: str | None) -> list[dict
     type=click.IntRange(0),
     default=0,
     show_default=True,
-    help="Seed of the random inputs and of the device variation.",
+    help="Seed of the random inputs and of the chip that noisy mode draws.",
+)
+@click.option(
+    "--read-seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Seed of what differs from read to read of one chip.",
 )
 @click.option(
     "--reference",
@@ -239,15 +292,51 @@ def compare_levels(compilation: Compilation, calibrate: str | None) -> list[dict
     help="Exit with 4 when an output differs from the reference by more than X.",
 )
 @click.option("--output", type=click.Path(), metavar="OUT.npz", help="Write the outputs there.")
+@click.option(
+    "--runs",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Monte Carlo over N chips (seeds from --seed on): mean, deviation and worst case.",
+)
+@click.option(
+    "--reads",
+    type=click.IntRange(2),
+    metavar="R",
+    help="Reads of each chip of --runs, 2 if not given.",
+)
+@click.option(
+    "--ablation",
+    is_flag=True,
+    help="What each physical effect costs, over the chips of --runs, or 3.",
+)
+@click.option(
+    "--noise-budget",
+    is_flag=True,
+    help="What each source of error adds to the products of each matrix.",
+)
+@click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Processes for --runs, --ablation and --noise-budget; all cores if not given.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="No progress.")
 def simulate_command(
     program: str,
     input_file: str | None,
     samples: int | None,
     mode: str,
     seed: int,
+    read_seed: int,
     reference: str | None,
     tolerance: float | None,
     output: str | None,
+    runs: int | None,
+    reads: int | None,
+    ablation: bool,
+    noise_budget: bool,
+    jobs: int | None,
+    quiet: bool,
     as_json: bool,
 ) -> None:
     """Run PROGRAM on data and report time, energy and accuracy.
@@ -261,9 +350,18 @@ def simulate_command(
     if input_file is None and samples is None and (reference or output) is not None:
         option = "--output" if reference is None else "--reference"
         raise click.UsageError(f"{option} needs data: --input or --random")
+    study = {"--runs": runs, "--ablation": ablation, "--noise-budget": noise_budget}
+    for option in (name for name, given in study.items() if given):
+        if mode != "noisy":
+            raise click.UsageError(f"{option} needs --mode noisy")
+        if input_file is None and samples is None:
+            raise click.UsageError(f"{option} needs data: --input or --random")
+    if reads is not None and runs is None:
+        raise click.UsageError("--reads needs --runs")
     from .arrays import input_specs, random_arrays, read_arrays, write_arrays
     from .backends.program import load_program
     from .runtime.simulate import simulate
+    from .runtime.variation.study import Study
 
     check_output(output)
     loaded = load_program(program)
@@ -272,7 +370,16 @@ def simulate_command(
         inputs = read_arrays(input_file)
     elif samples is not None:
         inputs = random_arrays(input_specs(loaded), samples, seed)
-    result = simulate(loaded, inputs, mode=mode, seed=seed, reference=reference)
+    with progress_bars(quiet or not any(study.values())) as progress:
+        result = simulate(
+            loaded,
+            inputs,
+            mode=mode,
+            seed=seed,
+            read_seed=read_seed,
+            reference=reference,
+            study=Study(runs or 0, reads or 2, ablation, noise_budget, jobs, progress),
+        )
     if output is not None:
         write_arrays(output, result.outputs)
     report = result.as_dict()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import click
@@ -127,7 +129,7 @@ def check_output(path: str | None) -> None:
 
 def progress_printer(total: int) -> Callable[[str, float], None]:
     """A callback that prints ``[3/9] place tiles  1.2 s`` on standard error after each phase."""
-    if not sys.stderr.isatty() or "NO_COLOR" in os.environ:
+    if _plain_progress():
 
         def show(line: str) -> None:
             click.echo(line, err=True)
@@ -148,6 +150,49 @@ def progress_printer(total: int) -> Callable[[str, float], None]:
         show(f"[{done}/{total}] {name}  {seconds:.1f} s")
 
     return phase
+
+
+def _plain_progress() -> bool:
+    """Whether progress is lines of plain text: in a pipe, and where colour is not wanted."""
+    return not sys.stderr.isatty() or "NO_COLOR" in os.environ
+
+
+@contextlib.contextmanager
+def progress_bars(quiet: bool = False) -> Iterator[Callable[[str, int, int], None]]:
+    """A callback for (what is done, how much, of how much), on standard error.
+
+    On a terminal a bar for each piece of work, gone when the block ends; else at most ten lines
+    ``[20/100] runs  1.2 s`` a piece.
+    """
+    if quiet:
+        yield lambda _what, _done, _total: None
+    elif _plain_progress():
+        yield _progress_lines()
+    else:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+        columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        bars: dict[str, Any] = {}
+        with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+
+            def show(what: str, done: int, total: int) -> None:
+                if what not in bars:
+                    bars[what] = progress.add_task(what, total=total)
+                progress.update(bars[what], completed=done)
+
+            yield show
+
+
+def _progress_lines() -> Callable[[str, int, int], None]:
+    since: dict[str, float] = {}
+
+    def show(what: str, done: int, total: int) -> None:
+        start = since.setdefault(what, time.perf_counter())
+        if done and (done == total or done * 10 // total > (done - 1) * 10 // total):
+            click.echo(f"[{done}/{total}] {what}  {time.perf_counter() - start:.1f} s", err=True)
+
+    return show
 
 
 def print_columns(rows: Sequence[tuple[str, ...]]) -> None:

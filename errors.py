@@ -64,6 +64,10 @@ class InputError(SemcError):
     """The data given to a program do not fit its inputs."""
 
 
+class WorkerError(SemcError):
+    """Worker processes of a simulation die, for want of memory as a rule."""
+
+
 class CapacityError(SemcError):
     """The model does not fit the target.
 

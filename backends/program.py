@@ -35,7 +35,7 @@ from .tensor_file import (
 if TYPE_CHECKING:
     from .targets import Target
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MACHINES = ("memcap", "mesh")
 _NO_DIGEST = "0" * 64
 _TAGS = tuple(DTYPE_OF_TAG)  # no mapping: what a file says may not be hashable
@@ -98,6 +98,7 @@ class Program:
         self.manifest.pop("sections", None)
         _check_manifest(self.manifest, "program")
         self._target: Target | None = None
+        self._file: tuple[str, tuple[int, int, int]] | None = None
 
     @property
     def machine(self) -> str:
@@ -119,6 +120,17 @@ class Program:
                     faults=error.faults,
                 ) from error
         return self._target
+
+    @property
+    def path(self) -> str | None:
+        """The file that the program was read from; None without one, or when it has changed."""
+        if self._file is None:
+            return None
+        path, stamp = self._file
+        try:
+            return path if _stamp(os.stat(path)) == stamp else None
+        except OSError:
+            return None
 
     @property
     def nbytes(self) -> int:
@@ -162,7 +174,8 @@ def load_program(path: str | os.PathLike[str]) -> Program:
     where = os.fspath(path)
     try:
         with open(path, "rb") as file:
-            size = os.fstat(file.fileno()).st_size
+            status = os.fstat(file.fileno())
+            size = status.st_size
             prefix = file.read(8)
             length = header_length(prefix, size)
             if length is None:
@@ -187,7 +200,14 @@ def load_program(path: str | os.PathLike[str]) -> Program:
     if header != _header(text):
         raise _altered(where, "the header")
     views = _map_sections(buffer, len(header), size, sections, where)
-    return Program(manifest, views)
+    program = Program(manifest, views)
+    program._file = os.path.abspath(where), _stamp(status)
+    return program
+
+
+def _stamp(status: os.stat_result) -> tuple[int, int, int]:
+    """What changes with a file: that it is another, its size, its time."""
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _section_order(sections: Sections) -> list[str]:

@@ -13,7 +13,7 @@ import resource
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,38 +27,49 @@ from ..backends.targets import MemcapTarget, Target, load_target
 from ..dialects.functions import main_function
 from ..errors import InputError
 from . import recipe
-from .context import CompilerContext, new_context
+from .context import CompilerContext, Network, new_context
 from .frontend.import_onnx import import_model, input_names
 from .frontend.load import load_model
 from .frontend.lowering import lowerings
 from .pipeline import run_passes
-from .report import level_report
+from .recipe import Quantization
+from .report import level_report, quantization_report
 from .weights import WeightStore
 
 if TYPE_CHECKING:
     import onnx
 
     from ..backends.program import Program
+    from .quantize.product import ProductOf
 
 PHASES = ("load", "import", "graph", "tile", "quantize", "place", "lower", "emit")
 #: Calibration samples that are run at most.
 CALIBRATION_SAMPLES = 64
+
+#: Of these, as many measure how sensitive the outputs are to each matrix.
+SENSITIVITY_SAMPLES = 8
 
 Interpreter = Callable[..., list[np.ndarray]]
 
 
 @dataclass(frozen=True)
 class CompileOptions:
-    """What a compilation may choose. ``keep_levels`` keeps a copy of the module at each level."""
+    """What a compilation may choose. ``keep_levels`` keeps a copy of the module at each level.
+
+    ``quantization`` says how matrices get their codes and ranges. ``interpreter`` and ``product``
+    are ``runtime.interpret.interpret_function`` and ``runtime.execute.quantized_product``.
+    """
 
     target: str = "memcap-demo"
     calibrate: str | os.PathLike[str] | Mapping[str, np.ndarray] | None = None
+    quantization: Quantization = field(default_factory=Quantization)
     dims: Mapping[str, int] = field(default_factory=dict)
     weights: bool = True
     verify: bool = True
     keep_levels: bool = False
     progress: Callable[[str, float], None] | None = None
     interpreter: Interpreter | None = None
+    product: "ProductOf | None" = None
 
 
 @dataclass
@@ -143,6 +154,8 @@ class _Driver:
         self.levels: dict[str, ModuleOp] = {}
         self.facts: dict[str, Any] = {"target": self.target.name}
         self.verified = False
+        self.calibrated = 0
+        self.quantization: dict[str, Any] = {}
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
@@ -160,6 +173,7 @@ class _Driver:
             manifest["stats"] = dict(self.facts)
             program = emit(module, self.context.weights, self.target, manifest)
             self.facts |= program.manifest["stats"]
+            self.facts |= self.quantization
         return Compilation(
             target=self.target,
             context=self.context,
@@ -175,6 +189,7 @@ class _Driver:
         return {
             "dims": dict(sorted({**self.facts["assumed_dims"], **self.options.dims}.items())),
             "calibrated": self.options.calibrate is not None,
+            **asdict(self.options.quantization),
             "weights": self.options.weights,
         }
 
@@ -210,6 +225,7 @@ class _Driver:
             if not options.weights:
                 weights.forget_values()
             self.context = new_context(weights)
+            self.context.product = self.options.product
         if self._reached("onnx", module, until):
             return module
         with self.phase("graph"):
@@ -220,7 +236,11 @@ class _Driver:
             self.run(module, recipe.tile_passes(self.options.target))
         with self.phase("quantize"):
             self.calibrate(module)
-            self.run(module, recipe.quantize_passes(self.options.target))
+            quantization = self.options.quantization
+            self.run(module, recipe.quantize_passes(self.options.target, quantization))
+            self.quantization = quantization_report(
+                module, self.target, self.context, self.calibrated
+            )
         if self._reached("tile", module, until):
             return module
         with self.phase("place"):
@@ -253,16 +273,31 @@ class _Driver:
         """Collect what the matrices' inputs look like on the calibration samples."""
         data = self.options.calibrate
         if data is None or not isinstance(self.target, MemcapTarget):
+            if self.options.quantization.needs_samples:
+                raise InputError("budgets and sensitivity are measured on samples: give calibrate")
             return
         if self.options.interpreter is None:
             raise InputError("calibration needs an interpreter: call semc.compile")
         from .quantize.calibration import Calibration
 
         main = main_function(module)
-        calibration = Calibration()
-        for sample in calibration_samples(data, main):
+        calibration, samples = Calibration(), calibration_samples(data, main)
+        for sample in samples:
             self.options.interpreter(main, sample, self.context.weights, calibration.observe)
-        self.context.calibration = calibration
+        self.context.calibration, self.calibrated = calibration, len(samples)
+        self.context.network = self.network(main, samples[:SENSITIVITY_SAMPLES])
+
+    def network(self, main: func.FuncOp, samples: Sequence[list[np.ndarray]]) -> Network:
+        """The outputs of ``main`` on ``samples``, as a function of what replaces its products."""
+        interpreter = self.options.interpreter
+        assert interpreter is not None
+        weights = self.context.weights
+
+        def run(replace: Callable[..., np.ndarray | None] | None) -> list[np.ndarray]:
+            outs = [interpreter(main, sample, weights, replace=replace) for sample in samples]
+            return [y for out in outs for y in out if y.dtype.kind == "f"]
+
+        return run
 
 
 def last_level(target: Target) -> str:

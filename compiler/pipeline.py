@@ -100,8 +100,6 @@ def _discover() -> dict[str, PassInfo]:
 
 PASSES: dict[str, PassInfo] = _discover()
 
-#: The way down to a memcap chip, level by level, as the driver takes it.
-
 
 def parse_pipeline(text: str) -> list[ModulePass]:
     """The passes that ``text`` names, with their options. Raises PipelineError."""
@@ -125,11 +123,16 @@ def parse_pipeline(text: str) -> list[ModulePass]:
 
 
 def _named_passes(spec: ArgSpec) -> list[ModulePass]:
-    """The passes of a named pipeline for the target that its option names."""
-    options = {key: ",".join(map(_option_text, v)) for key, v in spec.parameters.items()}
-    if unknown := sorted(set(options) - {"target"}):
-        raise PipelineError(f"pipeline {spec.name!r} has no option {unknown[0]!r}; it has: target")
-    return PIPELINES[spec.name].passes(options.get("target", DEFAULT_TARGET).strip('"'))
+    """The passes of a named pipeline for the target, and with the options, that its use gives."""
+    pipeline = PIPELINES[spec.name]
+    texts = {key: ",".join(map(_option_text, v)) for key, v in spec.parameters.items()}
+    options = {key.replace("-", "_"): text.strip('"') for key, text in texts.items()}
+    known = ("target", *pipeline.options)
+    if unknown := sorted(set(options) - set(known)):
+        raise PipelineError(
+            f"pipeline {spec.name!r} has no option {unknown[0]!r}; it has: {', '.join(known)}"
+        )
+    return pipeline.passes(options.pop("target", DEFAULT_TARGET), **options)
 
 
 def run_passes(

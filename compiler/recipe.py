@@ -49,11 +49,53 @@ def tile_passes(target: str) -> "list[ModulePass]":
     ]
 
 
-def quantize_passes(target: str) -> "list[ModulePass]":
-    """Codes and ranges of the matrices, on machines with arrays."""
-    from .passes.quantize_matrices import QuantizeMatrices
+@dataclass(frozen=True)
+class Quantization:
+    """How matrices get ranges and codes."""
 
-    return [QuantizeMatrices(target=target)] if _has_arrays(target) else []
+    ranges: str = "mse"
+    """``mse``, ``minmax`` or ``percentile[:P]`` (``quantize/range_method.py``)."""
+    rounding: str = "nearest"
+    """``nearest`` or ``compensated``."""
+    energy_budget: float | None = None
+    """Share of the arrays' energy that converters of assigned resolutions may take."""
+    min_sqnr_db: float | None = None
+    """SQNR of the outputs that assigned resolutions must leave."""
+    sensitivity: bool = False
+    """Whether to measure what each matrix's converters do to the outputs."""
+
+    @property
+    def needs_samples(self) -> bool:
+        """Whether anything is asked for that only calibration samples tell."""
+        budgets = self.energy_budget, self.min_sqnr_db
+        return self.sensitivity or budgets != (None, None)
+
+
+def quantize_passes(target: str, options: Quantization | None = None) -> "list[ModulePass]":
+    """Codes and ranges of the matrices, on machines with arrays."""
+    from .passes.assign_precision import AssignPrecision
+    from .passes.choose_converter_ranges import ChooseConverterRanges
+    from .passes.choose_input_ranges import ChooseInputRanges
+    from .passes.compute_nonfinite_digitally import ComputeNonfiniteDigitally
+    from .passes.correct_bias import CorrectBias
+    from .passes.prove_lossless import ProveLossless
+    from .passes.round_weights import RoundWeights
+    from .quantize.range_method import RangeMethod
+
+    if not _has_arrays(target):
+        return []
+    options = Quantization() if options is None else options
+    method = RangeMethod.parse(options.ranges)
+    assign = AssignPrecision(target, options.energy_budget, options.min_sqnr_db)
+    return [
+        ComputeNonfiniteDigitally(),
+        ChooseInputRanges(target, method.name, method.share),
+        RoundWeights(target, options.rounding),
+        *([assign] if options.needs_samples else []),
+        ChooseConverterRanges(target, method.name, method.share),
+        ProveLossless(target),
+        CorrectBias(target),
+    ]
 
 
 def place_passes(target: str) -> "list[ModulePass]":
@@ -74,8 +116,11 @@ def machine_passes(target: str) -> "list[ModulePass]":
     """place to what the machine's backend reads."""
     from .passes.convert_place_to_analog import ConvertPlaceToAnalog
     from .passes.convert_place_to_pal import ConvertPlaceToPal
+    from .passes.correct_columns import CorrectColumns
 
-    return [ConvertPlaceToAnalog() if _has_arrays(target) else ConvertPlaceToPal(target=target)]
+    if not _has_arrays(target):
+        return [ConvertPlaceToPal(target=target)]
+    return [ConvertPlaceToAnalog(), CorrectColumns(target=target)]
 
 
 def _has_arrays(target: str) -> bool:
@@ -86,10 +131,11 @@ def _has_arrays(target: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class NamedPipeline:
-    """A stage under a name for ``semc opt``; its one option is ``target``."""
+    """A stage under a name for ``semc opt``: ``passes(target, **options)``, the options by name."""
 
     summary: str
-    passes: Callable[[str], "list[ModulePass]"]
+    passes: "Callable[..., list[ModulePass]]"
+    options: tuple[str, ...] = ()
 
 
 PIPELINES: dict[str, NamedPipeline] = {
@@ -99,6 +145,11 @@ PIPELINES: dict[str, NamedPipeline] = {
     "graph-to-tile": NamedPipeline(
         "Cut matrices into tiles, fuse the rest and choose the codes",
         lambda target: [*tile_passes(target), *quantize_passes(target)],
+    ),
+    "quantize-matrices": NamedPipeline(
+        "Choose the codes of stored matrices and the ranges of inputs and converters",
+        lambda target, **options: quantize_passes(target, Quantization(**options)),
+        ("ranges", "rounding"),
     ),
     "tile-to-place": NamedPipeline(
         "Give tiles and buffers their sites and operations their slots", place_passes

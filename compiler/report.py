@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,11 @@ from ..dialects.control import repetitions
 from ..dialects.tensor_ops import TensorOp
 from ..dialects.types import shape_of
 from ..dialects.work import Work, host_key, host_macs, kernel_work, mvm_work
+from .context import CompilerContext
 from .passes.check_placement import is_slot
+from .quantize.calibration_risk import estimate_risk
 from .rewriting import whole_ops
+from .stored_matrices import stored_codes, stored_matrices
 
 
 def level_report(
@@ -32,6 +36,36 @@ def level_report(
     if level == "place":
         facts |= {"fits": True, "area_mm2": float(target.area_mm2)}
     return facts
+
+
+def quantization_report(
+    module: ModuleOp, target: Target, ctx: CompilerContext, samples: int
+) -> dict[str, Any]:
+    """What the passes chose for each matrix, and what is at risk where no sample said it.
+
+    ``samples`` is the number of calibration samples that were run. Read at the ``tile`` level.
+    """
+    at_risk = []
+    if isinstance(target, MemcapTarget):
+        at_risk = [
+            _risk_entry(program, target, ctx)
+            for program in stored_matrices(ctx, module)
+            if program.codes is not None and program.weight.data not in ctx.calibration
+        ]
+    matrices = [{"matrix": name, **note} for name, note in ctx.notes.items()]
+    return {
+        "calibration": {"samples": samples, "at_risk": at_risk},
+        "matrices": matrices,
+    }
+
+
+def _risk_entry(op: tile.ProgramOp, target: MemcapTarget, ctx: CompilerContext) -> dict[str, Any]:
+    entry: dict[str, Any] = {"matrix": op.weight.data, "node": " + ".join(node_names(op))}
+    if ctx.product is not None and op.adc_range is not None:
+        codes, scale = stored_codes(op, ctx.weights)
+        ranges = table_of(op.adc_range)
+        entry |= asdict(estimate_risk(codes, scale, op.tile_table, ranges, target, ctx.product))
+    return entry
 
 
 def count_ops(module: ModuleOp) -> int:

@@ -9,7 +9,10 @@
 A crossbar is a matrix (a stack of ``groups`` matrices of ``rows`` x ``cols``) kept in arrays. Its
 tiles are the rows ``(group, row, rows, col, cols)`` of one packed table, cut to the array's size;
 ``scale`` holds the weight per code by group and column, ``input_scale`` the input's full scale
-(absent: found for each vector while running), ``adc_range`` the converter's full scale by tile.
+(absent: found for each vector while running), ``adc_range`` the converter's full scale by tile,
+``lossless`` 1 for each tile whose conversions are proven to lose nothing, ``adc_bits`` the
+resolution of the conversions (absent: the target's), ``bias`` what is added to each output column
+by group, and ``gain`` the designed gain of the columns by slice, which the digital side divides by.
 
     %m = tile.program <"fc.weight"> : !tile.crossbar<1x64x10>
     %y = tile.mvm %m, %x : (!tile.crossbar<1x64x10>, tensor<1x64xf32>) -> tensor<1x10xf32>
@@ -19,7 +22,14 @@ from collections.abc import Sequence
 from math import prod
 
 import numpy as np
-from xdsl.dialects.builtin import DenseIntOrFPElementsAttr, FloatAttr, IntAttr, TensorType
+from xdsl.dialects.builtin import (
+    DenseIntOrFPElementsAttr,
+    FloatAttr,
+    IntAttr,
+    IntegerAttr,
+    TensorType,
+    i64,
+)
 from xdsl.ir import Attribute, Dialect, ParametrizedAttribute, TypeAttribute
 from xdsl.irdl import (
     IRDLOperation,
@@ -91,13 +101,18 @@ class StoredMatrixOp(IRDLOperation):
     scale = opt_prop_def(WeightAttr)
     input_scale = opt_prop_def(FloatAttr)
     adc_range = opt_prop_def(DenseIntOrFPElementsAttr)
+    lossless = opt_prop_def(DenseIntOrFPElementsAttr)
+    adc_bits = opt_prop_def(IntegerAttr.constr(i64))
+    bias = opt_prop_def(WeightAttr)
+    gain = opt_prop_def(WeightAttr)
     result = result_def(CrossbarType)
 
 
 #: How a stored matrix begins in the text of every level.
 MATRIX_FORMAT = (
     "$weight (`codes` $codes^)? (`scale` $scale^)? (`input_scale` $input_scale^)? "
-    "(`adc_range` $adc_range^)? "
+    "(`adc_range` $adc_range^)? (`lossless` $lossless^)? (`adc_bits` $adc_bits^)? "
+    "(`bias` $bias^)? (`gain` $gain^)? "
 )
 
 
@@ -123,8 +138,10 @@ class ProgramOp(StoredMatrixOp):
         assert isinstance(self.result.type, CrossbarType)
         if self.tiles is not None:
             verify_tiles(self.tile_table, self.result.type.shape)
-            if self.adc_range is not None and len(self.tile_table) != len(self.adc_range):
-                raise VerifyException("tile.program: adc_range needs one value a tile")
+            for name in ("adc_range", "lossless"):
+                table = getattr(self, name)
+                if table is not None and len(self.tile_table) != len(table):
+                    raise VerifyException(f"tile.program: {name} needs one value a tile")
 
 
 def verify_tiles(tiles: np.ndarray, shape: tuple[int, int, int]) -> None:

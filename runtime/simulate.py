@@ -12,8 +12,9 @@ from ..arrays import input_specs, split_samples
 from ..backends.program import Program
 from ..backends.targets import MemcapTarget
 from ..errors import InputError
-from .compare import Difference, accuracy, compare, worst_of
+from .compare import Difference, compare, worst_of
 from .energy import efficiency
+from .scoring import labels_of, output_accuracy, stack_outputs
 from .timing.timed_program import TimedProgram
 
 if TYPE_CHECKING:
@@ -22,9 +23,10 @@ if TYPE_CHECKING:
     from ..backends.memcap.decode import MemcapProgram
     from ..backends.pal.tasks import MeshProgram
     from .execute.executor import Executor
+    from .execute.products import InputObserver
+    from .variation.study import Findings, Study
 
 MODES = ("exact", "quantized", "noisy")
-LABELS = "labels"
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -42,6 +44,8 @@ class SimulationResult:
     accuracy: float | None = None
     reference: dict[str, Any] | None = None
     differences: dict[str, Difference] = field(default_factory=dict)
+    #: What a study of the variation found.
+    findings: "Findings | None" = None
 
     @property
     def latency_s(self) -> float:
@@ -85,6 +89,7 @@ class SimulationResult:
             "execute_s": self.execute_s,
             "accuracy": self.accuracy,
             "reference": self.reference,
+            **(self.findings.as_dict() if self.findings else {}),
         }
 
 
@@ -94,36 +99,52 @@ def simulate(
     *,
     mode: str = "exact",
     seed: int = 0,
+    read_seed: int = 0,
     reference: "str | os.PathLike[str] | onnx.ModelProto | None" = None,
+    study: "Study | None" = None,
 ) -> SimulationResult:
     """Execute ``program`` on ``inputs`` (None: only time it) and time one inference.
 
-    Raises InputError for data that do not fit, ProgramError for a damaged program.
+    ``seed`` draws the chip of noisy mode, ``read_seed`` what differs between reads of that chip;
+    ``study`` asks more about them. Raises InputError for data that do not fit, ProgramError for a
+    damaged program.
     """
     if mode not in MODES:
         raise InputError(f"mode must be one of {', '.join(MODES)}, got {mode!r}")
+    if study:
+        study.check(mode, program.machine, inputs)
     if inputs is None:
         if reference is not None:
             raise InputError("a reference needs inputs on which to compare")
         timing = time_program(decode(program), None)
         return SimulationResult(program, mode, 0, {}, timing, 0.0)
     samples = split_samples(inputs, input_specs(program))
-    labels = _labels(inputs, program, len(samples))
-    expected = None if reference is None else _stack(_run_reference(reference, samples))
+    labels = labels_of(inputs, program, len(samples))
+    expected = None if reference is None else stack_outputs(_run_reference(reference, samples))
     decoded = decode(program)
-    executor = executor_for(decoded, mode, seed)
+    observed = None
+    if study and study.noise_budget:
+        from .variation.noise_budget import InputSamples
+
+        observed = InputSamples(len(samples))
+    executor = executor_for(decoded, mode, seed, read_seed, observed)
     start = time.perf_counter()
     with np.errstate(all="ignore"):  # inputs may hold infinities: those of the model, not ours
-        runs = [executor.run(sample) for sample in samples]
+        outputs = stack_outputs([executor.run(sample) for sample in samples])
     execute_s = time.perf_counter() - start
-    outputs = _stack(runs)
     result = SimulationResult(
         program, mode, len(samples), outputs, time_program(decoded, executor), execute_s
     )
     if labels is not None:
-        result.accuracy = _accuracy(outputs, labels)
+        result.accuracy = output_accuracy(outputs, labels)
     if expected is not None:
         _compare(result, expected, labels)
+    if study:
+        from .variation.study import run_study
+        from .variation.trials import Bench
+
+        bench = Bench(program, samples, expected, labels)
+        result.findings = run_study(study, decoded, bench, observed, seed, execute_s)
     return result
 
 
@@ -138,14 +159,26 @@ def decode(program: Program) -> "MemcapProgram | MeshProgram":
     return decode_mesh(program)
 
 
-def executor_for(decoded: "MemcapProgram | MeshProgram", mode: str, seed: int) -> "Executor":
-    """The executor of the program's machine."""
+def executor_for(
+    decoded: "MemcapProgram | MeshProgram",
+    mode: str,
+    seed: int,
+    read_seed: int = 0,
+    observe_inputs: "InputObserver | None" = None,
+) -> "Executor":
+    """The executor of the program's machine; the last two are of memcap programs."""
     from ..backends.memcap.decode import MemcapProgram
 
     if isinstance(decoded, MemcapProgram):
         from .execute.memcap import MemcapExecutor
 
-        return MemcapExecutor(decoded, mode, seed)  # type: ignore[arg-type]
+        return MemcapExecutor(
+            decoded,
+            mode,  # type: ignore[arg-type]
+            seed,
+            read_seed=read_seed,
+            observe_inputs=observe_inputs,
+        )
     from .execute.mesh import MeshExecutor
 
     return MeshExecutor(decoded, mode, seed)
@@ -166,52 +199,6 @@ def time_program(
     from .timing.mesh import time_program as time_mesh
 
     return time_mesh(decoded, getattr(executor, "block_runs", None))
-
-
-def _stack(runs: Sequence[Arrays]) -> dict[str, np.ndarray]:
-    """Outputs of all samples along the first axis (one sample keeps its shape)."""
-    if len(runs) == 1:
-        return dict(runs[0])
-    stacked = {}
-    for name, first in runs[0].items():
-        array = np.stack([run[name] for run in runs])
-        drop = first.ndim > 0 and first.shape[0] == 1
-        stacked[name] = array.reshape(len(runs), *first.shape[1:]) if drop else array
-    return stacked
-
-
-def _labels(inputs: Arrays, program: Program, samples: int) -> np.ndarray | None:
-    """The right classes, [n] or [n * rows]; None without ``labels``, or when they are an input.
-
-    ``labels`` holds one class number for each row of scores: [n], a column [n, 1], or, for models
-    that answer several rows a sample, [n, rows] or the same flat.
-
-    Raises InputError for labels of another kind: their accuracy would mean nothing.
-    """
-    labels = inputs.get(LABELS)
-    if labels is None or LABELS in input_specs(program):
-        return None
-    classes = labels.reshape(-1)
-    whole = labels.dtype.kind in "iuf" and bool((classes == np.floor(classes)).all())
-    by_sample = labels.ndim < 2 or labels.shape[0] in (samples, labels.size)
-    if not (whole and by_sample and labels.size and labels.size % samples == 0):
-        raise InputError(
-            f"{LABELS} must be one class number a row of scores, of {samples} samples; "
-            f"got {labels.dtype} of shape {list(labels.shape)}"
-        )
-    return classes
-
-
-def _accuracy(outputs: Arrays, labels: np.ndarray) -> float:
-    """Accuracy by the first output, whose last axis is that of the classes."""
-    name, scores = next(iter(outputs.items()))
-    if scores.ndim == 0 or scores.size != len(labels) * scores.shape[-1]:
-        raise InputError(
-            f"accuracy needs one row of class scores a label, {len(labels)} in all; output "
-            f"{name!r} has shape {list(scores.shape)}",
-            help=f"leave {LABELS} out of the data",
-        )
-    return accuracy(scores, labels)
 
 
 def _run_reference(
@@ -257,7 +244,7 @@ def _compare(
     }
     result.reference = {
         **worst_of(result.differences),
-        "accuracy": _accuracy(expected, labels) if labels is not None else None,
+        "accuracy": output_accuracy(expected, labels) if labels is not None else None,
         "outputs": {name: d.as_dict() for name, d in result.differences.items()},
     }
 

@@ -1,12 +1,14 @@
 """Reads a memcap program back as plain data, and checks everything that executing relies on.
 
-    matrices.table       i64 [M, 9]  columns below; -1 where a section is not there
+    matrices.table       i64 [M, 12] columns below; -1 where a section is not there, and for
+                                     adc_bits where conversions have the target's
     matrices.input_scale f64 [M]     NaN: found for each vector while running
     tiles.table          i32 [T, 5]  group, row, rows, col, cols; all matrices, one after another
     tiles.sites          i32 [T, 5]  layer, row, col, first row and column inside the array
     tiles.routes         i32 [T, 5]  layer, row, col, hops, vias
     tiles.adc_range      f32 [T]     converter full scale; inf: the worst case of the weights
     weights.n, codes.n, scale.n      f32 [G, K, N], i8 [G, K, N], f32 [G, N]
+    gain.n, bias.n                   f32 [slices, columns of all tiles], f32 [G, N]
 
 The rest is in ``isa``, ``tables`` and ``kernel_codec``.
 """
@@ -38,6 +40,7 @@ from .isa import Instruction, Stream, decode_streams
 
 MATRIX_COLUMNS = (
     "groups", "rows", "cols", "first_tile", "end_tile", "name", "weights", "codes", "scale",
+    "gain", "bias", "adc_bits",
 )  # fmt: skip
 
 
@@ -55,6 +58,9 @@ class Matrix:
     weights: str | None
     codes: str | None
     scale: str | None
+    gain: str | None
+    bias: str | None
+    adc_bits: int | None
 
     @property
     def layers(self) -> np.ndarray:
@@ -131,7 +137,7 @@ def _decode_matrices(
         raise ProgramError("tiles.sites and tiles.routes must lie on the chip")
     matrices = []
     for number, row in enumerate(table.tolist()):
-        groups, rows, cols, first, end, name, weights, codes, scale = row
+        groups, rows, cols, first, end, name, weights, codes, scale, gain, bias, bits = row
         if min(groups, rows, cols) < 1 or max(groups, rows, cols) >= 1 << 31:
             raise ProgramError(f"matrix {number} needs positive sizes, not {row[:3]}")
         if not 0 <= first < end <= len(tiles):
@@ -139,6 +145,11 @@ def _decode_matrices(
         part = slice(first, end)
         shape = (groups, rows, cols)
         _check_tiles(number, shape, tiles[part], sites[part], target)
+        if not (bits == -1 or 1 <= bits <= target.adc.bits):
+            raise ProgramError(
+                f"matrix {number}: adc_bits must be 1 to {target.adc.bits}, or -1, not {bits}"
+            )
+        columns = int(tiles[part, 4].sum())
         matrices.append(
             Matrix(
                 name_at(names, name) or f"matrix {number}",
@@ -148,20 +159,28 @@ def _decode_matrices(
                 routes[part],
                 ranges[part],
                 None if isnan(scales[number]) else scales[number],
-                _stored(tensors, f"weights.{weights}", shape, None) if weights >= 0 else None,
-                _stored(tensors, f"codes.{codes}", shape, np.int8) if codes >= 0 else None,
-                _stored(tensors, f"scale.{scale}", (groups, cols), np.float32)
-                if scale >= 0
-                else None,
+                _stored(tensors, "weights", weights, shape, None),
+                _stored(tensors, "codes", codes, shape, np.int8),
+                _stored(tensors, "scale", scale, (groups, cols), np.float32),
+                _stored(tensors, "gain", gain, (target.slices, columns), np.float32),
+                _stored(tensors, "bias", bias, (groups, cols), np.float32),
+                None if bits == -1 else bits,
             )
         )
     return matrices
 
 
 def _stored(
-    tensors: Mapping[str, np.ndarray], name: str, shape: tuple[int, ...], dtype: type | None
-) -> str:
-    """``name``, once the section is what the matrix says."""
+    tensors: Mapping[str, np.ndarray],
+    kind: str,
+    number: int,
+    shape: tuple[int, ...],
+    dtype: type | None,
+) -> str | None:
+    """The section ``kind.number``, once it is what the matrix says; None for -1."""
+    if number < 0:
+        return None
+    name = f"{kind}.{number}"
     found = stored_type(tensors, name) if name in tensors else None
     if found is None or found[0] != shape or (dtype is not None and found[1] != np.dtype(dtype)):
         raise ProgramError(f"a program must have a section {name} of shape {list(shape)}")

@@ -129,6 +129,9 @@ class _Emitter:
             self.arrays.number("weights", op.weight) if self.exact_weights else -1,
             self.arrays.number("codes", op.codes),
             self.arrays.number("scale", op.scale),
+            self.arrays.number("gain", op.gain),
+            self.arrays.number("bias", op.bias),
+            -1 if op.adc_bits is None else op.adc_bits.value.data,
         )
         name = self.names.index(op.weight.data)
         self.matrices.append((*op.result.type.shape, first, self._tiles, name, *sections))

@@ -136,6 +136,12 @@ class MemcapTarget(Section):
         return math.ceil(self.array.cols / self.adc.columns_per_adc)
 
     @property
+    def read_period_ns(self) -> float:
+        """Time between two drives of a full array: settle, then convert all its pairs."""
+        rounds = math.ceil(self.weight_cols * self.slices / self.adcs_per_array)
+        return self.array.settle_ns + rounds * self.adc.conversion_ns
+
+    @property
     def site_um(self) -> tuple[float, float]:
         """Pitch of the grid: width (along a row line) and height (along a column line), um."""
         row_um, col_um = self.array.line_um

@@ -33,6 +33,7 @@ def mvm_energy_j(
     positions: float,
     mean_square_input: float,
     mean_level: float | None = None,
+    adc_bits: int | None = None,
 ) -> dict[str, float]:
     """Energy of ``positions`` reads of one array, by part.
 
@@ -47,6 +48,7 @@ def mvm_energy_j(
         rows_used, weight_cols_used: extent of the tile, in rows and logical columns.
         mean_square_input: mean of the squared normalised input, in [0, 1].
         mean_level: mean magnitude of a slice in levels; None assumes uniform levels.
+        adc_bits: bits after which the converters stop; None takes the target's.
     """
     array = target.array
     if mean_level is None:
@@ -59,24 +61,30 @@ def mvm_energy_j(
     square_v2 = loss * array.read_voltage_v**2 * mean_square_input
     reads = rows_used * positions
     amplifiers = 2 * pairs if array.readout == "amplifier" else 0
-    busy_s = mvm_latency_s(target, positions, weight_cols_used)
+    busy_s = mvm_latency_s(target, positions, weight_cols_used, adc_bits)
+    conversion_fj = target.adc.energy_at_fj(target.adc.bits if adc_bits is None else adc_bits)
     return {
         "array": reads * row_ff * 1e-15 * square_v2,
         "drivers": reads * wire_ff * 1e-15 * square_v2,
         "dac": reads * target.dac.energy_fj * 1e-15,
         "amplifier": amplifiers * array.amplifier_power_uw * 1e-6 * busy_s,
-        "adc": positions * pairs * target.adc.energy_fj * 1e-15,
+        "adc": positions * pairs * conversion_fj * 1e-15,
         "accumulate": positions * pairs * target.vector.energy_pj.add * 1e-12,
     }
 
 
-def mvm_latency_s(target: MemcapTarget, positions: float, weight_cols_used: float) -> float:
+def mvm_latency_s(
+    target: MemcapTarget, positions: float, weight_cols_used: float, adc_bits: int | None = None
+) -> float:
     """Time of ``positions`` reads of one array: settle, then the converters go round the pairs.
 
-    Pairs are dealt to the converters in turn, so a narrow tile uses all of them.
+    Pairs are dealt to the converters in turn, so a narrow tile uses all of them. A successive
+    approximation takes a cycle a bit, so one that stops after ``adc_bits`` takes that share.
     """
     rounds = math.ceil(weight_cols_used * target.slices / target.adcs_per_array)
-    return positions * (target.array.settle_ns + rounds * target.adc.conversion_ns) * 1e-9
+    share = 1.0 if adc_bits is None else adc_bits / target.adc.bits
+    conversion_ns = target.adc.conversion_ns * share
+    return positions * (target.array.settle_ns + rounds * conversion_ns) * 1e-9
 
 
 def vector_energy_j(target: MemcapTarget, counts: Mapping[str, float]) -> float:

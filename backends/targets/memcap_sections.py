@@ -7,8 +7,9 @@ from pydantic import Field, field_validator, model_validator
 from .schema import Bits, Count, Fraction, NonNegative, Positive, Section
 
 EFFECTS = (
-    "mismatch", "programming", "stuck", "drift", "divider", "settling", "coupling", "injection",
-    "dielectric", "thermal", "read", "dac", "adc_gain", "adc_offset", "adc_inl", "adc_noise",
+    "mismatch", "programming", "stuck", "drift", "window", "divider", "settling", "coupling",
+    "injection", "dielectric", "droop", "thermal", "read", "dac", "adc_gain", "adc_offset",
+    "adc_inl", "adc_dnl", "adc_noise",
 )  # fmt: skip
 """The physical effects of ``noisy`` mode, by the names that ``noise.off`` takes."""
 
@@ -29,6 +30,8 @@ class Stack(Section):
     layer_pitch_um: Positive
     via_capacitance_ff: NonNegative
     """Capacitance that each further layer's via adds to a column on its way to the base die."""
+    via_resistance_ohm: NonNegative = 0.0
+    """Resistance that each further layer's via adds to a column."""
 
     @model_validator(mode="after")
     def _plannable(self) -> "Stack":
@@ -70,6 +73,10 @@ class Array(Section):
     amplifier_power_uw: NonNegative = 0.0
     """Bias power of one amplifier while its array works."""
     amplifier_area_um2: NonNegative = 0.0
+    double_sampling: bool = False
+    """Convert each column after its reset too, with ``reset_bits`` steps of the same size, and
+    subtract: what the reset froze on it (kT/C, offset) goes away."""
+    reset_bits: Annotated[int, Field(ge=1, le=24)] = 5
     drive: Literal["step", "adiabatic"] = "step"
     ramp_rc_ratio: NonNegative = 0.0
     """Adiabatic drive: r = RC / ramp time."""
@@ -128,10 +135,24 @@ class Numerics(Section):
     weight_bits: Annotated[int, Field(ge=2, le=8)]
     """Signed, sign included."""
     input_bits: Annotated[int, Field(ge=2, le=16)]
-    """Signed amplitude code, sign included."""
+    """Signed, sign included."""
+    input_coding: Literal["amplitude", "bit-serial"] = "amplitude"
+    """A row carries the input as one voltage, or its magnitude bits as pulses of one voltage and
+    the input's sign, lowest first, each pulse converted by itself."""
     scheme: Literal["differential"] = "differential"
     gain_correction: bool = True
     """Digital correction of each column's charge-divider gain, known when compiling."""
+    window_correction: bool = True
+    """Digital correction of the mean loss of window (drift, read frequency), which reference
+    cells show at each read."""
+
+    pair_repair: bool = True
+    """The healthy cell of a differential pair makes up for a stuck one when it is written."""
+
+    @property
+    def pulses(self) -> int:
+        """Drives of a row, and conversions of a column, for one input."""
+        return self.input_bits - 1 if self.input_coding == "bit-serial" else 1
 
 
 class Adc(Section):
@@ -147,13 +168,20 @@ class Adc(Section):
     gain_sigma: NonNegative
     offset_sigma_lsb: NonNegative
     inl_sigma_lsb: NonNegative
+    """Peak of the cubic bow of a converter, one sigma over converters."""
     dnl_sigma_lsb: NonNegative
+    """DNL at the middle code, one sigma over converters, from mismatch of the capacitors that make
+    the steps of a successive approximation."""
     noise_lsb: NonNegative
 
     @property
     def energy_fj(self) -> float:
         """Energy of one conversion, fJ (Walden term + thermal term)."""
-        return self.fom_walden_fj * 2.0**self.bits + self.fom_thermal_fj * 4.0**self.bits
+        return self.energy_at_fj(self.bits)
+
+    def energy_at_fj(self, bits: int) -> float:
+        """Energy of a conversion that stops after ``bits`` bits, fJ."""
+        return self.fom_walden_fj * 2.0**bits + self.fom_thermal_fj * 4.0**bits
 
 
 class Dac(Section):
@@ -232,7 +260,11 @@ class Noise(Section):
     mismatch_percent_um: NonNegative
     """Pelgrom area coefficient A_C: sigma(dC/C) = A_C / sqrt(area)."""
     programming_sigma: NonNegative
-    """Write-verify residual, as a share of the window C_on - C_off."""
+    """Spread of one write, as a share of the window C_on - C_off."""
+    verify_tolerance: NonNegative = 0.0
+    """A write is repeated until it is this close (share of the window); 0 = no verify."""
+    verify_rounds: Annotated[int, Field(ge=1, le=64)] = 1
+    """Writes of one cell at most."""
     stuck_on_fraction: Fraction
     stuck_off_fraction: Fraction
     drift_nu: Fraction
@@ -240,6 +272,12 @@ class Noise(Section):
     drift_t0_s: Positive
     drift_time_s: NonNegative
     """Age of the stored weights."""
+    drift_nu_sigma: NonNegative = 0.0
+    """Spread of the loss per decade from cell to cell."""
+    window_corner_mhz: NonNegative = 0.0
+    """Read frequency at which the window has halved; 0 = it does not depend on it."""
+    leakage_tau_us: NonNegative = 0.0
+    """Time constant with which a column loses its charge before it is converted; 0 = none."""
     injection_residual: Fraction
     """Share of the switch charge that differential readout leaves, one sigma."""
     switch_area_um2: NonNegative

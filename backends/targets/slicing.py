@@ -14,10 +14,15 @@ the stored codes alone), because a top slice whose digits are mostly small has s
 lower one, and its error counts more.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
+from .lossless import lossless_full_scale, units_per_step, worst_range
 from .memcap import MemcapTarget
+
+_ELEMENTS = 1 << 22
 
 
 def split_slices(codes: NDArray[np.int8], target: MemcapTarget) -> NDArray[np.float32]:
@@ -59,17 +64,23 @@ def slice_ratio(levels: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.divide(norms, top, out=np.ones_like(norms), where=top > 0)
 
 
-def worst_range(levels: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Largest column sum that inputs in [-1, 1] can make, per slice: ``[slices, ...]``."""
-    return np.abs(levels).sum(axis=-2).max(axis=-1)
-
-
-def full_scale(adc_range: NDArray[np.float32], levels: NDArray[np.float32]) -> NDArray[np.float32]:
+def full_scale(
+    adc_range: NDArray[np.float32],
+    levels: NDArray[np.float32],
+    target: MemcapTarget,
+    adc_bits: int | None = None,
+) -> NDArray[np.float32]:
     """Converter full scale of each slice, ``[slices, tiles]``, never above the worst case.
 
-    ``adc_range`` is ``[tiles]``, ``levels`` is ``[slices, tiles, rows, cols]``. Empty slices get 1.
+    ``adc_range`` is ``[tiles]``, ``levels`` is ``[slices, tiles, rows, cols]``; ``adc_bits`` is the
+    resolution of the conversions (None: the target's). A converter whose range takes in the worst
+    case, and that has codes enough, gets a step that divides every possible sum, so that it loses
+    nothing (``lossless``). Empty slices get 1.
     """
-    scale = np.minimum(adc_range * slice_ratio(levels), worst_range(levels))
+    worst = worst_range(levels)
+    scale = np.minimum(adc_range * slice_ratio(levels), worst)
+    whole = lossless_full_scale(levels, target, adc_bits)
+    scale = np.where((scale >= worst) & (whole > 0), whole, scale)
     return np.where(scale > 0, scale, np.float32(1.0)).astype(np.float32)
 
 
@@ -88,3 +99,48 @@ def shape_classes(tiles: NDArray[np.int32]) -> list[NDArray[np.intp]]:
     _, inverse = np.unique(tiles[:, [2, 4]], axis=0, return_inverse=True)
     inverse = inverse.reshape(-1)
     return [np.flatnonzero(inverse == number) for number in range(int(inverse.max(initial=-1)) + 1)]
+
+
+def tile_levels(
+    codes: NDArray[np.int8], tiles: NDArray[np.int32], target: MemcapTarget
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
+    """Equal-shaped tiles, a bounded number at a time: (indices, ``[slices, n, rows, cols]``)."""
+    for chosen in shape_classes(tiles):
+        _, _, rows, _, cols = tiles[chosen[0]]
+        per_pass = max(1, _ELEMENTS // int(target.slices * rows * cols))
+        for begin in range(0, len(chosen), per_pass):
+            index = chosen[begin : begin + per_pass]
+            yield index, split_slices(gather_tiles(codes, tiles, index), target)
+
+
+def lossless_tiles(
+    codes: NDArray[np.int8],
+    tiles: NDArray[np.int32],
+    adc_range: NDArray[np.float32],
+    target: MemcapTarget,
+    adc_bits: int | None = None,
+) -> NDArray[np.bool_]:
+    """Tiles whose every conversion is the identity under ``adc_range``, bool ``[T]``.
+
+    Args:
+        codes: int8 ``[G, K, N]``.
+        tiles: int32 ``[T, 5]``: group, row0, rows, col0, cols.
+        adc_range: float32 ``[T]``, as the program stores it (infinite: the worst case).
+        adc_bits: resolution of the conversions; None takes the target's.
+
+    The tiles so marked have, in quantized mode, the codes of the integer product.
+    """
+    out = np.zeros(len(tiles), np.bool_)
+    finite = np.minimum(adc_range, np.finfo(np.float32).max)
+    for index, levels in tile_levels(codes, tiles, target):
+        enough = units_per_step(levels, target, adc_bits) > 0
+        covered = finite[index] * slice_ratio(levels) >= worst_range(levels)
+        out[index] = (enough & covered).all(axis=0)
+    return out
+
+
+def covering_range(levels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Least converter range of a tile that takes in the worst case of all slices, ``[tiles]``."""
+    ratio, worst = slice_ratio(levels), worst_range(levels)
+    least = np.divide(worst, ratio, out=np.zeros_like(worst), where=ratio > 0).max(axis=0)
+    return (least * np.float32(1 + 1e-5)).astype(np.float32)

@@ -115,8 +115,11 @@ def _program(
     properties = {k: v for k, v in op.properties.items() if k != "device"}
     properties["matrix"] = int_attr(number)
     tables = {"tiles": op.tiles, "sites": op.sites, "routes": route}
-    if op.adc_range is not None:
-        tables["adc_range"] = op.adc_range
+    tables |= {
+        name: table
+        for name, table in (("adc_range", op.adc_range), ("lossless", op.lossless))
+        if table is not None
+    }
     properties |= {name: table_attr(table_of(table)[order]) for name, table in tables.items()}
     new = analog.ProgramOp.create(properties=properties, result_types=[op.result.type])
     new.location = op.location

@@ -16,12 +16,14 @@ from numpy.typing import NDArray
 from xdsl.ir import Operation
 
 from ...dialects import tile
+from .range_method import RangeMethod
 
 Array = NDArray[np.float32]
 
 ROWS = 256
 """Input rows kept for each matrix, in every group."""
 
+_MSE = RangeMethod()
 _CLIPS = np.geomspace(0.1, 1.0, 24)
 """Input scales that are tried, as shares of the largest magnitude."""
 
@@ -59,12 +61,13 @@ class MatrixStatistics:
         kept = np.sort(np.argsort(keys, kind="stable")[:ROWS])
         self._keys, self.rows = keys[kept], np.ascontiguousarray(rows[:, kept])
 
-    def input_scale(self, input_bits: int) -> float:
-        """The full scale of least mean squared error, clipping and rounding together.
-
-        At most ``absmax``; 0 when all inputs were 0.
-        """
+    def input_scale(self, input_bits: int, method: RangeMethod = _MSE) -> float:
+        """The full scale by ``method``: at most ``absmax``; 0 when all inputs were 0."""
+        if method.percentile == 100:
+            return self.absmax
         magnitudes = np.abs(self.rows)
+        if method.percentile is not None:
+            return float(np.percentile(magnitudes, method.percentile)) or self.absmax
         steps = 2 ** (input_bits - 1) - 1
         best, least = self.absmax, np.inf
         for clip in _CLIPS * self.absmax:
@@ -76,6 +79,12 @@ class MatrixStatistics:
             if error < least:
                 best, least = float(clip), error
         return best
+
+    def split(self) -> tuple[Array, Array]:
+        """Rows to fit on and held-out rows to check on, ``[groups, P, K]`` each: every fourth row
+        is held out."""
+        held_out = np.arange(self.rows.shape[1]) % 4 == 3
+        return self.rows[:, ~held_out], self.rows[:, held_out]
 
 
 class Calibration(Mapping[str, MatrixStatistics]):

@@ -7,6 +7,7 @@ results go to distinct places.
 
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,9 @@ Int = NDArray[np.int32]
 
 BLOCK = 1 << 18
 """Elements of a block of outputs: 1 MiB of float32, so the element-wise steps stay in cache."""
+
+MOST_COLUMNS = 2048
+"""Columns of a band at most, unless one tile has more, so that a block has enough rows."""
 
 BandClass = tuple[Int, Int, int, Int, list[NDArray[np.intp]]]
 """Bands of equal shape: group, row0, rows, cols, and the tiles of each band."""
@@ -48,13 +52,18 @@ def check_tiles(shape: tuple[int, ...], tiles: Int, target: MemcapTarget) -> Non
         )
 
 
-def band_classes(tiles: Int) -> Iterator[BandClass]:
-    """Bands of equal rows and width: (group, row0, rows, cols, tiles of each band)."""
+def band_classes(tiles: Int, most_columns: int | None = None) -> Iterator[BandClass]:
+    """Bands of equal rows and width: (group, row0, rows, cols, tiles of each band).
+
+    A band ends where it would have more than ``most_columns``.
+    """
     if not len(tiles):
         return
     order = np.lexsort((tiles[:, 3], tiles[:, 2], tiles[:, 1], tiles[:, 0]))
     keys = tiles[order][:, :3]
     first = np.flatnonzero(np.r_[True, (keys[1:] != keys[:-1]).any(axis=1)])
+    if most_columns is not None:
+        first = _cut_wide(first, tiles[order, 4], most_columns)
     ends = np.r_[first[1:], len(order)]
     width = np.add.reduceat(tiles[order, 4], first)
     group, rows = keys[first, 0], keys[first, 2]
@@ -73,6 +82,15 @@ def band_classes(tiles: Int) -> Iterator[BandClass]:
         yield group[chosen], keys[first[chosen], 1], int(kinds[kind, 0]), cols, members
 
 
+def _cut_wide(first: NDArray[np.intp], widths: Int, most: int) -> NDArray[np.intp]:
+    """First tiles of bands, with those of too many columns cut into pieces of equal tiles."""
+    cuts = []
+    for begin, end in zip(first, np.r_[first[1:], len(widths)], strict=True):
+        together = max(1, most // max(1, int(widths[begin:end].max())))
+        cuts.append(np.arange(begin, end, together))
+    return np.concatenate(cuts)
+
+
 def _spread(start: Int, count: Int) -> Int:
     """start[0], start[0]+1, ... count[0] of them, then those of start[1], ..."""
     ends = np.cumsum(count)
@@ -86,9 +104,9 @@ def rounds(group: Int) -> tuple[int, ...]:
     return (0, *(int(f) for f in falls), len(group))
 
 
-def is_whole(cols: Int) -> bool:
-    """Whether all bands write the same contiguous columns."""
-    return bool((cols == cols[0, 0] + np.arange(cols.shape[1])).all())
+def are_runs(cols: Int) -> bool:
+    """Whether the columns of every band are contiguous."""
+    return bool((cols == cols[:, :1] + np.arange(cols.shape[1])).all())
 
 
 def tile_offsets(sizes: Int, band_of: NDArray[np.intp]) -> NDArray[np.intp]:
@@ -115,15 +133,10 @@ def rows_of(x: Array, group: Int, row0: Int, rows: int) -> Array:
 
 
 def block_of(
-    weights: Array,
-    group: Int,
-    row0: Int,
-    rows: int,
-    cols: Int,
-    whole: bool,
-) -> Array:
+    weights: NDArray[Any], group: Int, row0: Int, rows: int, cols: Int, runs: bool
+) -> NDArray[Any]:
     """Weights of each band, ``[n, rows, width]``; a view where they lie side by side."""
-    if whole and _is_run(group, row0):
+    if runs and _is_run(group, row0) and (cols[:, 0] == cols[0, 0]).all():
         first = int(cols[0, 0])
         span = slice(row0[0], row0[0] + rows)
         return weights[group[0] : group[-1] + 1, span, first : first + cols.shape[1]]
@@ -136,9 +149,10 @@ def _is_run(group: Int, row0: Int) -> bool:
     return bool(group[-1] - group[0] == len(group) - 1 and (row0 == row0[0]).all())
 
 
-def accumulate(out: Sums, y: Sums, group: Int, cols: Int, whole: bool) -> None:
+def accumulate(out: Sums, y: Sums, group: Int, cols: Int, runs: bool) -> None:
     """Add ``y [n, positions, cols]`` to the columns of distinct groups."""
-    if whole and group[-1] - group[0] == len(group) - 1:
+    together = group[-1] - group[0] == len(group) - 1
+    if runs and together and (cols[:, 0] == cols[0, 0]).all():
         first = int(cols[0, 0])
         out[group[0] : group[-1] + 1, :, first : first + cols.shape[1]] += y
     else:

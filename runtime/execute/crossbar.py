@@ -10,82 +10,46 @@ Per tile and slice, with codes x_i in +-(2^(input_bits-1) - 1) and signed slice 
     a_j = clip(round(s_j / step)) step    converter over +-full_scale, step = 2 full_scale / 2^bits
     y_j = input_scale scale_j sum_slices slice_weight a_j
 
-and tiles add up in float32. In ``noisy`` mode m_ij are the levels of one chip instance and noise,
-offsets and curvature act before the converter (``runtime/physics``). In ``quantized`` mode the
-column sums are integers that float32 holds exactly (rows * x_max * levels < 2^24), so a result does
-not depend on batching to the last bit.
+and tiles add up in float32. With bit-serial inputs the first two lines hold for each pulse p in
+{-1, 0, 1} alone, s_j = sum_i p_i m_ij, and the a_j of the pulses add up with weights 2^bit / x_max.
+
+Where it is proven that the converters of a tile lose nothing (``slicing.lossless_tiles``), all this
+is the integer product of the codes, and ``quantized`` mode computes it as one.
+
+In ``noisy`` mode m_ij are the levels of one chip instance and noise, offsets and curvature act
+before the converter (``runtime/physics``). In ``quantized`` mode the column sums are integers that
+float32 holds exactly (rows * x_max * levels < 2^24), so a result does not depend on batching to the
+last bit.
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...backends.targets import MemcapTarget
-from ...backends.targets.slicing import (
-    full_scale,
-    gather_tiles,
-    shape_classes,
-    slice_weights,
-    split_slices,
-)
-from ..physics import charge, converters
-from ..physics.instance import build_instance, converter_sigma_lsb
+from ...backends.targets.slicing import lossless_tiles
+from ..physics import converters
+from ..physics.converters import NO_DRAWS, NO_STEPS, NONE
 from ..physics.streams import derive_key, position_normals
+from .array_bands import READ, Band, Mode, build_band, fits_float32, integer_band
 from .bands import (
     BLOCK,
-    BandClass,
+    MOST_COLUMNS,
     accumulate,
+    are_runs,
     band_classes,
     batches,
     block_of,
     check_tiles,
-    is_whole,
     rounds,
     rows_of,
-    tile_offsets,
 )
 
 Array = NDArray[np.float32]
-Mode = Literal["quantized", "noisy"]
 
-_READ = 6
-_PREPARE_ELEMENTS = 1 << 17
-
-
-@dataclass(frozen=True, slots=True)
-class Band:
-    """Bands of equal shape; ``n`` is their number, ``width`` their columns."""
-
-    group: NDArray[np.int32]
-    row0: NDArray[np.int32]
-    rows: int
-    cols: NDArray[np.int32]
-    """Output column of each band column, ``[n, width]``."""
-    starts: tuple[int, ...]
-    """Cuts of ``n`` such that the bands between two cuts have distinct groups."""
-    whole: bool
-    """All bands write the same contiguous columns."""
-    levels: Array
-    """``[slices, n, rows, width]``."""
-    per_step: Array
-    """Column sum of raw input codes to converter steps, ``[slices, n, 1, width]``; as below."""
-    post: Array
-    """Converter code to output, without the input's scale."""
-    noise: "BandNoise | None"
-
-
-@dataclass(frozen=True, slots=True)
-class BandNoise:
-    """What acts before the converter, in its steps; arrays ``[slices, n, 1, width]``."""
-
-    offset: Array
-    variance: Array
-    read_variance: Array | None
-    """Times the squared norm of the normalised input; None where there is none."""
-    inl: tuple[Array, Array] | None
-    keys: NDArray[np.uint64]
+_POSITIONS = 256
+"""Positions of a block at least, so that large weights are not fetched too often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +60,7 @@ class PreparedMatrix:
     mode: Mode
     target: MemcapTarget
     seed: int
+    adc_bits: int
     bands: tuple[Band, ...]
 
     @property
@@ -115,6 +80,8 @@ def prepare_matrix(
     adc_range: Array,
     *,
     partial: bool = False,
+    adc_bits: int | None = None,
+    correction: Array | None = None,
 ) -> PreparedMatrix:
     """Cut ``codes`` into tiles, slice them, fold the devices in and join bands.
 
@@ -128,6 +95,9 @@ def prepare_matrix(
         adc_range: float32 ``[T]``: full scale of the slice with the largest column sums, in
             units of normalised input x level (see ``targets.slicing``).
         partial: the tiles cover a part of the matrix only; the rest counts as zero.
+        adc_bits: resolution of the conversions; None takes the target's.
+        correction: digital factor of each column, float32 ``[slices, C]``, the columns of all
+            tiles in the order of the table; None is 1.
 
     Raises:
         ValueError: tiles that leave the matrix, exceed an array or do not cover the matrix.
@@ -138,11 +108,33 @@ def prepare_matrix(
         raise ValueError(f"mode must be 'quantized' or 'noisy', came {mode!r}")
     if len(sites) != len(tiles) or len(adc_range) != len(tiles):
         raise ValueError("sites and adc_range must have one row per tile")
-    bands = tuple(
-        _build_band(codes, scale, tiles, sites, target, mode, seed, adc_range, members)
-        for members in band_classes(tiles)
-    )
-    return PreparedMatrix(codes.shape, mode, target, seed, bands)
+    bits = target.adc.bits if adc_bits is None else adc_bits
+    whole = np.zeros(len(tiles), np.bool_)
+    if mode == "quantized" and fits_float32(target):
+        whole = lossless_tiles(codes, tiles, adc_range, target, bits)
+    columns = np.cumsum(tiles[:, 4]) - tiles[:, 4]
+    rest = ~whole
+    bands = [
+        integer_band(codes, scale, members, target)
+        for members in band_classes(tiles[whole], MOST_COLUMNS)
+    ]
+    bands += [
+        build_band(
+            codes,
+            scale,
+            tiles[rest],
+            sites[rest],
+            target,
+            mode,
+            seed,
+            adc_range[rest],
+            bits,
+            None if correction is None else (correction, columns[rest]),
+            members,
+        )
+        for members in band_classes(tiles[rest], MOST_COLUMNS)
+    ]
+    return PreparedMatrix(codes.shape, mode, target, seed, bits, tuple(bands))
 
 
 def run_matrix(
@@ -165,21 +157,48 @@ def run_matrix(
     groups, depth, width = prepared.shape
     if x.ndim != 3 or x.shape[0] != groups or x.shape[2] != depth:
         raise ValueError(f"input must be [{groups}, positions, {depth}], came {list(x.shape)}")
-    if input_scale is None:
-        input_scale = np.maximum(x.max(axis=2, initial=0), -x.min(axis=2, initial=0))[..., None]
-    input_scale = np.asarray(input_scale, np.float32)
-    codes = converters.quantise_input(x, input_scale, prepared.target.numerics.input_bits)
-    noise = prepared.target.noise
-    if prepared.mode == "noisy" and noise.is_on("dielectric") and noise.dielectric_a2_per_v2:
-        limit = np.float32(converters.input_limit(prepared.target.numerics.input_bits))
-        a2, volts = noise.dielectric_a2_per_v2, prepared.target.array.read_voltage_v
-        codes = limit * charge.dielectric_input(codes / limit, a2, volts)
+    if input_scale is not None:
+        input_scale = np.broadcast_to(np.asarray(input_scale, np.float32), (groups, x.shape[1], 1))
     out = np.zeros((groups, x.shape[1], width), np.float32)
-    shift = derive_key(prepared.seed, _READ, stream)
-    for band in prepared.bands:
-        _run_band(band, prepared.target, codes, out, shift, first_position)
-    out *= input_scale
+    shift = derive_key(prepared.seed, READ, stream)
+    step = max(_POSITIONS, BLOCK // (groups * max(depth, min(width, MOST_COLUMNS))))
+    for begin in range(0, x.shape[1], step):
+        part = (slice(None), slice(begin, begin + step))
+        scale = None if input_scale is None else input_scale[part]
+        _run_positions(prepared, x[part], scale, shift, first_position + begin, out[part])
     return out
+
+
+def _run_positions(
+    prepared: PreparedMatrix,
+    x: Array,
+    input_scale: Array | None,
+    shift: NDArray[np.uint64],
+    first_position: int,
+    out: Array,
+) -> None:
+    """``run_matrix`` for as many positions as stay in cache; ``out`` holds zeros."""
+    target, numerics = prepared.target, prepared.target.numerics
+    square = 0.0
+    if prepared.mode == "noisy" and target.noise.is_on("dielectric"):
+        square = target.noise.dielectric_a2_per_v2 * target.array.read_voltage_v**2
+    serial = numerics.input_coding == "bit-serial"
+    bits = numerics.input_bits
+    codes, scale = converters.quantise_input(x, input_scale, bits, 0.0 if serial else square)
+    if not serial:
+        drives = [(1.0, codes)]
+    else:
+        # The pulses of all bits have one voltage, so a bent dielectric is a gain.
+        top = (1 + square) / converters.input_limit(bits)
+        drives = [(2.0**bit * top, p) for bit, p in enumerate(converters.input_pulses(codes, bits))]
+    for band in prepared.bands:
+        if band.integer:
+            _run_integer_band(band, codes, out)
+            continue
+        for number, (weight, rows) in enumerate(drives):
+            drive = _Drive(rows, weight, shift, number, first_position)
+            _run_band(band, prepared.adc_bits, drive, out)
+    out *= scale
 
 
 def run_exact(weights: Array, tiles: NDArray[np.int32], x: Array) -> NDArray[np.float64]:
@@ -193,148 +212,75 @@ def run_exact(weights: Array, tiles: NDArray[np.int32], x: Array) -> NDArray[np.
     x = x.astype(np.float64)
     out = np.zeros((groups, x.shape[1], width), np.float64)
     for group, row0, rows, cols, _ in band_classes(tiles):
-        starts, whole = rounds(group), is_whole(cols)
+        starts, runs = rounds(group), are_runs(cols)
         for lo, hi in batches(starts, cols.shape[1] * x.shape[1]):
             part = slice(lo, hi)
-            block = block_of(weights, group[part], row0[part], rows, cols[part], whole)
+            block = block_of(weights, group[part], row0[part], rows, cols[part], runs)
             y = np.matmul(rows_of(x, group[part], row0[part], rows), block.astype(np.float64))
-            accumulate(out, y, group[part], cols[part], whole)
+            accumulate(out, y, group[part], cols[part], runs)
     return out
 
 
-def _build_band(
-    codes: NDArray[np.int8],
-    scale: Array,
-    tiles: NDArray[np.int32],
-    sites: NDArray[np.int32],
-    target: MemcapTarget,
-    mode: Mode,
-    seed: int,
-    adc_range: Array,
-    band_class: BandClass,
-) -> Band:
-    group, row0, rows, cols, members = band_class
-    width, count, slices = cols.shape[1], len(group), target.slices
-    flat = np.concatenate(members)
-    band_of = np.repeat(np.arange(count), [len(m) for m in members])
-    at = tile_offsets(tiles[flat, 4], band_of)
-    noisy = mode == "noisy"
-    levels = np.empty((slices, count, rows, width), np.float32)
-    step, correction, offset, sigma, read = (
-        np.zeros((slices, count, 1, width), np.float32) for _ in range(5)
-    )
-    gain, inl = np.zeros_like(step), np.zeros_like(step)
-    correction[...] = 1
-    keys = np.zeros(step.shape, np.uint64)
-    for chosen in shape_classes(tiles[flat]):
-        size = int(tiles[flat[chosen[0]], 4])
-        per_pass = max(1, _PREPARE_ELEMENTS // (slices * rows * size))
-        for begin in range(0, len(chosen), per_pass):
-            part = chosen[begin : begin + per_pass]
-            index = flat[part]
-            block = split_slices(gather_tiles(codes, tiles, index), target)
-            scales = full_scale(adc_range[index].astype(np.float32), block)
-            steps = converters.adc_step(scales, target.adc.bits)
-            span = at[part][:, None] + np.arange(size)
-            spot = (band_of[part][:, None], 0, span)
-            for s in range(slices):
-                step[s][spot] = steps[s][:, None]
-            if noisy:
-                made = build_instance(block, sites[index], target, seed)
-                block = made.matrix
-                stream = _column_keys(sites[index], slices, size)
-                for s in range(slices):
-                    correction[s][spot], offset[s][spot] = made.correction[s], made.offset[s]
-                    sigma[s][spot], read[s][spot] = made.sigma[s], made.read_sigma[s]
-                    gain[s][spot], inl[s][spot] = made.adc_gain[s], made.inl_lsb[s]
-                    offset[s][spot] /= steps[s][:, None]
-                    offset[s][spot] += made.adc_offset_lsb[s]
-                    keys[s][spot] = stream[s]
-            for number, tile in enumerate(part):
-                place = slice(int(at[tile]), int(at[tile]) + size)
-                levels[:, band_of[tile], :, place] = block[:, number]
-    limit = converters.input_limit(target.numerics.input_bits)
-    per_step = (1 + gain) / (step * np.float32(limit))
-    columns = scale.astype(np.float32)[group[:, None], cols][None, :, None, :]
-    post = step * correction * columns * slice_weights(target)[:, None, None, None]
-    noise = None
-    if noisy:
-        variance = (sigma * (1 + gain) / step) ** 2 + np.float32(converter_sigma_lsb(target) ** 2)
-        noise = BandNoise(
-            offset,
-            variance,
-            (read * per_step) ** 2 if read.any() else None,
-            converters.inl_coefficients(inl, target.adc.bits) if inl.any() else None,
-            keys,
-        )
-    return Band(
-        group, row0, rows, cols, rounds(group), is_whole(cols), levels, per_step, post, noise
-    )
+@dataclass(frozen=True, slots=True)
+class _Drive:
+    """One drive of the rows: ``rows [G, P, K]``, the weight of its sums, and its noise."""
+
+    rows: Array
+    weight: float
+    shift: NDArray[np.uint64]
+    lane: int
+    first_position: int
 
 
-def _column_keys(sites: NDArray[np.int32], slices: int, cols: int) -> NDArray[np.uint64]:
-    """A stream for every physical pair of the tiles, ``[slices, tiles, cols]``."""
-    col = np.arange(cols) + (sites[:, 4:5] if sites.shape[1] == 5 else 0)
-    pair = slices * np.atleast_2d(col) + np.arange(slices)[:, None, None]
-    layer, row, column = sites[:, 0:1], sites[:, 1:2], sites[:, 2:3]
-    return derive_key(_READ, layer, row, column, pair)
+def _run_band(band: Band, adc_bits: int, drive: _Drive, out: Array) -> None:
+    """Adds what the band makes of ``drive`` to ``out [G, P, N]``."""
+    positions, width = drive.rows.shape[1], band.cols.shape[1]
+    post = band.post * np.float32(drive.weight)
+    most = max((hi - lo for lo, hi in batches(band.starts, positions * width)), default=0)
+    block = (most, positions, width)
+    sums, totals = np.empty(block, np.float32), np.empty(block, np.float32)
+    draws = None if band.noise is None else np.empty(block, np.float32)
+    for lo, hi in batches(band.starts, positions * width):
+        x = rows_of(drive.rows, band.group[lo:hi], band.row0[lo:hi], band.rows)
+        total = totals[: hi - lo]
+        total[...] = 0
+        for s in range(band.levels.shape[0]):
+            y = np.matmul(x, band.levels[s, lo:hi], out=sums[: hi - lo])
+            part = (s, slice(lo, hi))
+            noise = _noise_of(band, part, drive, x, draws)
+            converters.convert(y, band.per_step[part], post[part], adc_bits, total, *noise)
+        accumulate(out, total, band.group[lo:hi], band.cols[lo:hi], band.runs)
 
 
-def _run_band(
-    band: Band,
-    target: MemcapTarget,
-    codes: Array,
-    out: Array,
-    shift: NDArray[np.uint64],
-    first_position: int,
-) -> None:
+def _run_integer_band(band: Band, codes: Array, out: Array) -> None:
+    """Adds the integer product of ``codes [G, P, K]`` and the band to ``out [G, P, N]``."""
     positions, width = codes.shape[1], band.cols.shape[1]
-    col_step = min(width, max(1024, BLOCK // max(positions, 1)))
-    pos_step = max(2, BLOCK // col_step // 2 * 2)
-    for lo, hi in batches(band.starts, min(pos_step, positions) * width):
+    for lo, hi in batches(band.starts, positions * width):
         x = rows_of(codes, band.group[lo:hi], band.row0[lo:hi], band.rows)
-        norm = None
-        if band.noise is not None and band.noise.read_variance is not None:
-            norm = np.einsum("bpk,bpk->bp", x, x)[..., None]
-        for p0 in range(0, positions, pos_step):
-            p1 = min(p0 + pos_step, positions)
-            for c0 in range(0, width, col_step):
-                c1 = min(c0 + col_step, width)
-                part = (slice(lo, hi), slice(None), slice(c0, c1))
-                norms = None if norm is None else norm[:, p0:p1]
-                total: Array | None = None
-                for s in range(band.levels.shape[0]):
-                    y = np.matmul(x[:, p0:p1], band.levels[s][part])
-                    y *= band.per_step[s][part]
-                    if band.noise is not None:
-                        _disturb(y, band.noise, s, part, norms, shift, first_position + p0)
-                    converters.adc_codes(y, target.adc.bits)
-                    y *= band.post[s][part]
-                    total = y if total is None else np.add(total, y, out=total)
-                assert total is not None  # a target has at least one slice
-                accumulate(
-                    out[:, p0:p1], total, band.group[lo:hi], band.cols[lo:hi, c0:c1], band.whole
-                )
+        total = np.matmul(x, band.levels[0, lo:hi])
+        total *= band.post[0, lo:hi, None]
+        accumulate(out, total, band.group[lo:hi], band.cols[lo:hi], band.runs)
 
 
-def _disturb(
-    y: Array,
-    noise: BandNoise,
-    s: int,
-    part: tuple[slice, slice, slice],
-    norm: Array | None,
-    shift: NDArray[np.uint64],
-    first: int,
-) -> None:
-    """Noise, offset and curvature on ``y [n, positions, cols]`` in converter steps, in place."""
+def _noise_of(
+    band: Band, part: tuple[int, slice], drive: _Drive, x: Array, draws: Array | None
+) -> tuple[Array, ...]:
+    """What acts on the sums of ``x [n, P, rows]``: the last arguments of ``converters.convert``."""
+    noise = band.noise
+    if noise is None or draws is None:
+        return NO_DRAWS, NONE, NONE, NONE, NONE, NONE, NONE, NO_STEPS
     with np.errstate(over="ignore"):
-        keys = noise.keys[s][part] + shift
-    draw = position_normals(keys, first, y.shape[1])
-    if noise.read_variance is None or norm is None:
-        draw *= np.sqrt(noise.variance[s][part])
-    else:
-        draw *= np.sqrt(noise.variance[s][part] + noise.read_variance[s][part] * norm)
-    y += draw
-    y += noise.offset[s][part]
-    if noise.inl is not None:
-        converters.add_inl(y, noise.inl[0][s][part], noise.inl[1][s][part])
+        keys = noise.keys[part] + drive.shift
+    read, norm = NONE, NONE
+    if noise.read.size:
+        read, norm = noise.read[part], np.einsum("bpk,bpk->bp", x, x)
+    return (
+        position_normals(keys, drive.first_position, x.shape[1], drive.lane, draws[: len(x)]),
+        noise.offset[part],
+        noise.sigma[part],
+        read,
+        norm,
+        noise.linear[part] if noise.linear.size else NONE,
+        noise.cubic[part] if noise.cubic.size else NONE,
+        noise.steps[part] if noise.steps.size else NO_STEPS,
+    )

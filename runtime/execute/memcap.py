@@ -13,16 +13,21 @@ import numpy as np
 from ...backends.memcap.decode import MemcapProgram, decode_program
 from ...backends.memcap.isa import Instruction, Opcode
 from ...backends.program import Program
-from ...errors import ProgramError
+from ...errors import InputError, ProgramError
 from .executor import Executor
 from .host import run_host
 from .interleave import Chooser, interleave
 from .loop import ControlFlow
 from .memory import Completed, ProgramMemory
-from .products import Products
+from .products import InputObserver, Products
 from .vector import run_kernel_into
 
 Mode = Literal["exact", "quantized", "noisy"]
+
+#: Read seeds are this far apart in the numbers of reads: no simulation makes as many.
+_READS = 1 << 40
+#: The largest read seed: numbers of reads stay below 2^63.
+MOST_READ_SEED = (1 << 23) - 1
 
 
 @dataclass(slots=True)
@@ -37,11 +42,12 @@ class _Product:
 class MemcapExecutor(Executor):
     """Executes ``program`` (a file's or one decoded already) on samples, one ``run`` each.
 
-    ``seed`` draws the chip of noisy mode and its read noise; every run draws fresh read noise.
+    ``seed`` draws the chip of noisy mode and ``read_seed`` what differs from read to read of that
+    chip; every run draws fresh read noise. ``observe_inputs`` sees the inputs of its matrices.
     ``choose`` picks among the controllers that can go on (any choice gives the same results).
 
     Raises ProgramError when the program is malformed, deadlocks, or was compiled without the
-    weights that ``mode`` needs.
+    weights that ``mode`` needs, InputError as ``restart`` does.
     """
 
     def __init__(
@@ -50,19 +56,22 @@ class MemcapExecutor(Executor):
         mode: Mode = "exact",
         seed: int = 0,
         choose: Chooser | None = None,
+        *,
+        read_seed: int = 0,
+        observe_inputs: InputObserver | None = None,
     ) -> None:
         self.program = decode_program(program) if isinstance(program, Program) else program
         self.mode, self.seed = mode, seed
         self.runs = 0
         self._orders = [interleave(streams, choose) for streams in self.program.blocks]
-        self._products = Products(self.program, mode, seed)
+        self._products = Products(self.program, mode, seed, observe_inputs)
         self._memory = ProgramMemory(self.program)
         self._views = self._memory.views
         self._parts = [_accumulations(order) for order in self._orders]
         events = self.program.events
         self._first_event = np.cumsum([0, *events[:-1]]).tolist()
         self._events = sum(events)
-        self._run = 0  # of all blocks together
+        self.restart(read_seed)
         #: What the parts of each product have added up to, by the buffer of its result.
         self._sums: dict[int, np.ndarray] = {}
         self._control = ControlFlow(self.program.controls, self._views)
@@ -77,6 +86,16 @@ class MemcapExecutor(Executor):
         """How often each block ran for each time its control operation did."""
         return self._control.mean_runs
 
+    def restart(self, read_seed: int) -> None:
+        """Go on as a new executor of the same chip with ``read_seed`` would; arrays are kept.
+
+        Raises InputError when the seed is not 0 to ``MOST_READ_SEED``.
+        """
+        if not 0 <= read_seed <= MOST_READ_SEED:
+            raise InputError(f"a read seed must be 0 to {MOST_READ_SEED:,}, got {read_seed:,}")
+        self.read_seed = read_seed
+        self._run = 0  # of all blocks together
+
     def _execute(self, completed: Completed | None) -> None:
         self._run_block(0, completed)
         self.runs += 1
@@ -86,7 +105,7 @@ class MemcapExecutor(Executor):
         pending = dict(parts.counts)
         products: dict[str, _Product] = {}
         # Read noise is drawn by what drives: each run of a block has numbers of its own.
-        first = self._run * self._events + self._first_event[block]
+        first = self.read_seed * _READS + self._run * self._events + self._first_event[block]
         self._run += 1
         for unit, i in self._orders[block]:
             if i.opcode is Opcode.CONTROL:

@@ -1,5 +1,7 @@
 """The matrices of a program on their arrays: partial sums of tile ranges, and input statistics."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from ...backends.memcap.decode import Matrix, MemcapProgram
@@ -8,15 +10,27 @@ from .crossbar import Mode as ArrayMode
 from .crossbar import PreparedMatrix, prepare_matrix, run_exact, run_matrix
 
 Tiles = tuple[int, int]
+#: Called with the number of a matrix and the input of one of its products.
+InputObserver = Callable[[int, np.ndarray], None]
 
 
 class Products:
-    """Products of a program's matrices in one mode; arrays are prepared when first used."""
+    """Products of a program's matrices in one mode; arrays are prepared when first used.
 
-    def __init__(self, program: MemcapProgram, mode: str, seed: int) -> None:
+    ``observe`` sees the input of every product once.
+    """
+
+    def __init__(
+        self,
+        program: MemcapProgram,
+        mode: str,
+        seed: int,
+        observe: InputObserver | None = None,
+    ) -> None:
         if mode not in ("exact", "quantized", "noisy"):
             raise ProgramError(f"mode must be exact, quantized or noisy, came {mode!r}")
         self.program, self.mode, self.seed = program, mode, seed
+        self._observe = observe
         self._prepared: dict[tuple[int, Tiles], PreparedMatrix] = {}
         self._squares: dict[int, float] = {}
         self._counts: dict[int, int] = {}
@@ -32,6 +46,8 @@ class Products:
         """Take the input of a product into the statistics (once, at its first tiles)."""
         if tiles[0] or not x.size:
             return
+        if self._observe is not None:
+            self._observe(number, x)
         wide = x.astype(np.float32, copy=False)
         scale = self.program.matrices[number].input_scale
         if scale is None:
@@ -58,6 +74,8 @@ class Products:
             prepared = self._prepare(number, tiles)
             wide = np.ascontiguousarray(rows, np.float32)
             y = run_matrix(prepared, wide, matrix.input_scale, stream)
+            if matrix.bias is not None and tiles[0] == 0:
+                y += self.program.program.tensors[matrix.bias][:, None]
         return y.reshape(*lead, matrix.shape[2])
 
     def _exact(self, number: int, tiles: Tiles, x: np.ndarray) -> np.ndarray:
@@ -79,9 +97,27 @@ class Products:
             mode: ArrayMode = "noisy" if self.mode == "noisy" else "quantized"
             table, target = matrix.tiles[part], self.program.target
             self._prepared[key] = prepare_matrix(
-                codes, scale, table, sites, target, mode, self.seed, ranges, partial=True
+                codes,
+                scale,
+                table,
+                sites,
+                target,
+                mode,
+                self.seed,
+                ranges,
+                partial=True,
+                adc_bits=matrix.adc_bits,
+                correction=self._correction(matrix, tiles) if mode == "noisy" else None,
             )
         return self._prepared[key]
+
+    def _correction(self, matrix: Matrix, tiles: Tiles) -> np.ndarray | None:
+        """What the digital side multiplies the columns of ``tiles`` by, ``[slices, C]``."""
+        if matrix.gain is None or not self.program.target.noise.is_on("divider"):
+            return None
+        ends = np.cumsum([0, *matrix.tiles[:, 4]])
+        gain = self.program.program.tensors[matrix.gain]
+        return np.float32(1) / gain[:, ends[tiles[0]] : ends[tiles[1]]]
 
 
 def _check_stored(matrix: Matrix, mode: str) -> None:

@@ -20,6 +20,8 @@ from .graph_ops import linear, run_graph_op
 
 #: Called with every operation, its operands and its results, in the order of execution.
 Observer = Callable[[Operation, list[np.ndarray], list[np.ndarray]], None]
+#: What stands for a product with a stored matrix; None leaves it in float arithmetic.
+Replacement = Callable[[tile.MvmOp, np.ndarray], np.ndarray | None]
 
 
 def interpret_function(
@@ -27,18 +29,19 @@ def interpret_function(
     inputs: Sequence[np.ndarray],
     weights: Mapping[str, np.ndarray],
     observe: Observer | None = None,
+    replace: Replacement | None = None,
 ) -> list[np.ndarray]:
     """The values that ``function`` returns for ``inputs``, one array an argument.
 
     ``weights`` holds the stored arrays by name. A matrix kept in arrays (``tile.program``) stands
-    for its weights, unquantised.
+    for its weights, unquantised, unless ``replace`` gives its product another value.
 
     Raises InputError when an input is not of its argument's shape and type, and IRError for an
     operation of another level.
     """
     block = function.body.block
     _check_inputs(block, inputs)
-    return run_block(block, inputs, weights, observe)
+    return _Run(weights, observe, replace).block(block, inputs, {})
 
 
 def run_block(
@@ -54,9 +57,15 @@ def run_block(
 class _Run:
     """Runs blocks; those of control flow see the values around them."""
 
-    def __init__(self, weights: Mapping[str, np.ndarray], observe: Observer | None) -> None:
+    def __init__(
+        self,
+        weights: Mapping[str, np.ndarray],
+        observe: Observer | None,
+        replace: Replacement | None = None,
+    ) -> None:
         self.weights = weights
         self.observe = observe
+        self.replace = replace
 
     def block(
         self, block: Block, inputs: Sequence[np.ndarray], outer: Mapping[SSAValue, np.ndarray]
@@ -85,6 +94,10 @@ class _Run:
                 return self.block(body.block, [], values)
             case LoopOp():
                 return self._loop(op, operands, values)
+            case tile.MvmOp() if self.replace is not None:
+                found = self.replace(op, operands[1])
+                if found is not None:
+                    return [found]
         return _run(op, operands, self.weights)
 
     def _loop(

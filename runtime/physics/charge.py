@@ -50,15 +50,18 @@ def amplifier_sigma_v(
     load_ff: float,
     gamma: float,
     temperature_k: Array | float,
+    double_sampling: bool = False,
 ) -> Array:
     """Sampled output noise of a switched charge amplifier (Enz and Caizzone, arXiv 1908.08099).
 
     sigma_V^2 = kT/C_f + gamma kT/(beta C_Leff), beta = C_f/(C_f + C_in),
-    C_Leff = C_L + (1 - beta) C_f: the reset switch's noise and the amplifier's own.
+    C_Leff = C_L + (1 - beta) C_f: the reset switch's noise and the amplifier's own. Double sampling
+    takes the first away and doubles the second.
     """
     beta = feedback_ff / (feedback_ff + input_ff)
     load = load_ff + (1.0 - beta) * feedback_ff
-    inverse_ff = 1.0 / feedback_ff + gamma / (beta * load)
+    own_per_ff = gamma / (beta * load)
+    inverse_ff = 2 * own_per_ff if double_sampling else 1.0 / feedback_ff + own_per_ff
     return np.sqrt(BOLTZMANN_J_PER_K * temperature_k * inverse_ff / 1e-15).astype(np.float32)
 
 
@@ -83,14 +86,29 @@ def dielectric_input(x: Array, a2_per_v2: float, read_voltage_v: float) -> Array
     return x * (1 + np.float32(a2_per_v2 * read_voltage_v**2) * x * x)
 
 
-def settling(row_ff: Array, driver_ohm: float, wire_ohm: float, settle_ns: float) -> Array:
-    """Share of its step that a row line has made when the column is sampled.
+def elmore_ns(
+    line_ff: Array, driver_ohm: Array | float, wire_ohm: float, position: Array | float
+) -> Array:
+    """Delay to ``position`` (0 at the driver, 1 at the end) of a uniform line with a driver, ns.
 
-    1 - exp(-t/tau), tau = (R_drv + 0.38 R_wire) C_row: Elmore delay of a driver and a distributed
-    line (Sakurai 1983). No current flows at rest, so there is no IR drop.
+    tau = (R_drv + R_w (u - u^2/2)) C: the Elmore delay of a distributed line (Rubinstein,
+    Penfield, Horowitz, TCAD 1983). No current flows at rest, so there is no IR drop.
     """
-    tau_ns = (driver_ohm + 0.38 * wire_ohm) * row_ff * 1e-6
-    return -np.expm1(-settle_ns / np.maximum(tau_ns, np.float32(1e-9)))
+    ohm = driver_ohm + wire_ohm * (position - position * position / 2)
+    return line_ff * np.asarray(ohm, np.float32) * np.float32(1e-6)
+
+
+def settled_share(tau_ns: Array, time_ns: float) -> Array:
+    """Share of its step that a line has made after ``time_ns``: 1 - exp(-t/tau)."""
+    return -np.expm1(-time_ns / np.maximum(tau_ns, np.float32(1e-9)))
+
+
+def held_share(time_ns: Array, tau_us: float) -> Array:
+    """Share of its charge that a column still holds after ``time_ns``: exp(-t/(R_leak C)).
+
+    R_leak C is a constant of the dielectric, resistivity times permittivity, whatever the area.
+    """
+    return np.exp(time_ns * np.float32(-1e-3 / tau_us))
 
 
 def couple_columns(matrix: Array, share: float) -> Array:

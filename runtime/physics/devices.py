@@ -1,7 +1,8 @@
 """What makes a stored level differ from the level that was meant: drawn once per device.
 
-Every function takes and returns capacitances in fF; ``keys`` and ``cells`` are the stream keys of
-the sites and the numbers of the cells in them (see ``streams``), so a device keeps its value.
+Every function that draws takes ``pairs_ff [2, n, m]``, the two capacitors (fF) of ``m`` pairs in
+``n`` sets, the sets' stream keys ``[n]`` and the pairs' numbers ``[n, m]`` (see ``streams``), so a
+device keeps its value however work is cut.
 """
 
 import math
@@ -9,9 +10,10 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from .streams import Keys, normal_pairs, uniforms
+from .streams import Keys, kept_pairs, normal_pairs, uniforms
 
 Array = NDArray[np.float32]
+Cells = NDArray[np.uint32]
 
 
 def mismatch_sigma(coefficient_percent_um: float, area_um2: float) -> float:
@@ -19,43 +21,147 @@ def mismatch_sigma(coefficient_percent_um: float, area_um2: float) -> float:
     return coefficient_percent_um * 1e-2 / math.sqrt(area_um2)
 
 
-def add_mismatch(pairs_ff: Array, sigma: float, keys: Keys, cells: Keys) -> Array:
-    """Fixed relative error of each capacitor: C (1 + sigma n). ``pairs_ff [2, ...]``."""
-    first, second = normal_pairs(keys, cells)
-    return pairs_ff * (1 + np.float32(sigma) * np.stack((first, second)))
+def mismatch_factors(sigma: float, keys: Keys, cells: Cells) -> Array:
+    """Fixed relative size of each capacitor, 1 + sigma n, ``[2, n, m]``."""
+    return 1 + np.float32(sigma) * normal_pairs(keys, cells)
 
 
-def add_programming_error(
-    pairs_ff: Array, sigma: float, window_ff: float, keys: Keys, cells: Keys
+def limit_to_window(pairs_ff: Array, factors: Array, off_ff: float, on_ff: float) -> Array:
+    """Verified writes in capacitors of unequal size: what is read back is the real capacitance, so
+    its size does not matter, but its own window [C_off, C_on] x factor cannot be left."""
+    low, high = np.float32(off_ff) * factors, np.float32(on_ff) * factors
+    return np.minimum(np.maximum(pairs_ff, low), high)
+
+
+def programming_errors(
+    sigma: float, tolerance: float, rounds: int, keys: Keys, cells: Cells
 ) -> Array:
-    """Residual of write-verify, additive: C + sigma (C_on - C_off) n, never below 0."""
-    first, second = normal_pairs(keys, cells)
-    errors = np.float32(sigma * window_ff) * np.stack((first, second))
-    return np.maximum(pairs_ff + errors, np.float32(0))
+    """What writing leaves, ``[2, n, m]``, in the unit of ``sigma``.
+
+    One write errs by ``sigma`` n. With a ``tolerance`` above 0 a cell is read back and written
+    again until it is within it, ``rounds`` times at most (program and verify); the last try stays.
+    So the error is a normal cut at the tolerance, or with chance (1 - p)^rounds one of its tails,
+    p = P(|e| <= t) of one write.
+    """
+    kept, miss = verify_chances(sigma, tolerance, rounds)
+    if not 0 < kept < 1:  # no verify, or a tolerance that no write misses or meets
+        return np.float32(sigma) * normal_pairs(keys, cells)
+    return np.float32(sigma) * kept_pairs(keys, cells, kept, max(miss, 1e-12))
 
 
-def drift_factor(nu: float, time_s: float, t0_s: float) -> float:
-    """Share of the window left after ``time_s``: 1 - nu log10(1 + t/t0), never below 0."""
-    return max(0.0, 1.0 - nu * math.log10(1.0 + time_s / t0_s))
+def verify_chances(sigma: float, tolerance: float, rounds: int) -> tuple[float, float]:
+    """(p, miss): that one write is within ``tolerance``, and that none of ``rounds`` is. Without
+    verify p is 1."""
+    if not tolerance or not sigma:
+        return 1.0, 0.0
+    p = math.erf(tolerance / sigma / math.sqrt(2))
+    return p, (1 - p) ** rounds
 
 
-def add_drift(pairs_ff: Array, off_ff: float, factor: float) -> Array:
-    """The window of each cell shrunk towards C_off by ``factor``."""
-    return np.float32(off_ff) + np.float32(factor) * (pairs_ff - np.float32(off_ff))
+def verified_sigma(sigma: float, tolerance: float, rounds: int) -> float:
+    """Standard deviation of ``programming_errors``, closed form: the accepted errors have the
+    variance of a normal cut at +-t, the missed ones that of its tails."""
+    p, miss = verify_chances(sigma, tolerance, rounds)
+    if not 0 < p < 1:
+        return sigma
+    t = tolerance / sigma
+    peak = 2 * t * math.exp(-t * t / 2) / math.sqrt(2 * math.pi)
+    accepted, missed = (p - peak) / p, (1 - p + peak) / (1 - p)
+    return sigma * math.sqrt((1 - miss) * accepted + miss * missed)
+
+
+def mean_writes(sigma: float, tolerance: float, rounds: int) -> float:
+    """Writes that a cell takes on average: (1 - (1 - p)^rounds) / p, a truncated geometric law."""
+    p, miss = verify_chances(sigma, tolerance, rounds)
+    return (1 - miss) / p if p else float(rounds)
+
+
+def add_programming_error(pairs_ff: Array, errors: Array, window_ff: float) -> Array:
+    """Additive: C + (C_on - C_off) e, never below 0."""
+    return np.maximum(pairs_ff + np.float32(window_ff) * errors, np.float32(0))
+
+
+def drift_decades(time_s: float, t0_s: float) -> float:
+    """log10(1 + t/t0)."""
+    return math.log10(1.0 + time_s / t0_s)
+
+
+def drift_factor(nu: float, decades: float) -> float:
+    """Share of the window left after ``decades``: 1 - nu decades, never below 0.
+
+    The logarithmic law of polarisation and trapped charge (retention plots are straight over
+    log time: Mulaosmanovic et al., IEDM 2017, for HfO2).
+    """
+    return max(0.0, 1.0 - nu * decades)
+
+
+def add_drift(
+    pairs_ff: Array,
+    off_ff: float,
+    nu: float,
+    nu_sigma: float,
+    decades: float,
+    keys: Keys,
+    cells: Cells,
+) -> Array:
+    """The window of each cell shrunk towards C_off by its own ``drift_factor``; nu is normal from
+    cell to cell."""
+    off = np.float32(off_ff)
+    if not nu_sigma:
+        return off + np.float32(drift_factor(nu, decades)) * (pairs_ff - off)
+    left = 1 - np.float32(decades) * (nu + np.float32(nu_sigma) * normal_pairs(keys, cells))
+    return off + np.maximum(left, np.float32(0)) * (pairs_ff - off)
+
+
+def window_share(read_mhz: float, corner_mhz: float) -> float:
+    """Share of the window that is left when read at ``read_mhz``: C(f) = C_inf + dC / (1 +
+    (f/f_c)^2), a first-order relaxation (Debye); FeCAP windows collapse above about 1 MHz
+    (arXiv 2606.03677)."""
+    return 1.0 / (1.0 + (read_mhz / corner_mhz) ** 2) if corner_mhz else 1.0
+
+
+def shrink_window(pairs_ff: Array, off_ff: float, share: float) -> Array:
+    """The window of all cells at ``share``."""
+    off = np.float32(off_ff)
+    return off + np.float32(share) * (pairs_ff - off)
+
+
+def stuck_cells(
+    on_fraction: float, off_fraction: float, keys: Keys, cells: Cells
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Cells that no write changes, ``[2, n, m]`` each: those at C_on and those at C_off."""
+    draw = np.stack([uniforms(keys, cells, lane) for lane in range(2)])
+    on = draw <= np.float32(on_fraction)
+    return on, ~on & (draw <= np.float32(on_fraction + off_fraction))
 
 
 def add_stuck(
     pairs_ff: Array,
-    on_fraction: float,
-    off_fraction: float,
-    on_ff: float,
+    stuck: tuple[NDArray[np.bool_], NDArray[np.bool_]],
     off_ff: float,
-    keys: Keys,
-    cells: Keys,
+    on_ff: float,
 ) -> Array:
-    """Cells that no write changes: ``on_fraction`` at C_on, ``off_fraction`` at C_off."""
-    two = np.uint64(2)
-    draw = np.stack((uniforms(keys, cells * two), uniforms(keys, cells * two + np.uint64(1))))
-    out = np.where(draw <= np.float32(on_fraction), np.float32(on_ff), pairs_ff)
-    low = (draw > np.float32(on_fraction)) & (draw <= np.float32(on_fraction + off_fraction))
-    return np.where(low, np.float32(off_ff), out)
+    """The stuck cells at C_on and C_off."""
+    out = np.where(stuck[0], np.float32(on_ff), pairs_ff)
+    return np.where(stuck[1], np.float32(off_ff), out)
+
+
+def repair_pairs(
+    pairs_ff: Array,
+    meant_ff: Array,
+    stuck: tuple[NDArray[np.bool_], NDArray[np.bool_]],
+    off_ff: float,
+    on_ff: float,
+) -> Array:
+    """Partners of stuck cells rewritten so that the difference is as meant, within the window.
+
+    ``pairs_ff`` holds the stuck cells, ``meant_ff`` what all should be. The weight is a difference,
+    so the healthy cell of a pair can make up for the other (Xia et al., "Stuck-at fault tolerance
+    in RRAM computing systems", JETCAS 2018); verify reads the pair. A pair with two stuck cells
+    stays as it is.
+    """
+    either = stuck[0] | stuck[1]
+    excess = (pairs_ff - meant_ff) * either
+    partner = pairs_ff + excess[::-1] * ~either
+    inside = np.clip(partner, np.float32(off_ff), np.float32(on_ff))
+    return np.where(either[::-1] & ~either, inside, pairs_ff)

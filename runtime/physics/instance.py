@@ -17,11 +17,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...backends.targets import MemcapTarget
-from . import charge, devices
-from .streams import derive_key, normals
+from . import charge, converters, devices
+from .columns import (
+    conversion_ns,
+    leg_totals_ff,
+    line_total_ff,
+    nominal_pairs_ff,
+    pair_numbers,
+    read_window,
+    readout_gain,
+    reference_gain,
+)
+from .streams import Keys, derive_key, normal_pairs, normals
 
 Array = NDArray[np.float32]
-_MISMATCH, _PROGRAMMING, _STUCK, _DAC, _ADC, _INJECTION = range(6)
+Sites = NDArray[np.int32]
+_MISMATCH, _PROGRAMMING, _STUCK, _DAC, _ADC, _INJECTION, _DRIFT = range(7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +41,6 @@ class Instance:
 
     matrix: Array
     """Effective levels ``[slices, tiles, rows, cols]``."""
-    correction: Array
-    """Digital gain known when compiling; multiplies the converted value."""
     offset: Array
     sigma: Array
     """Thermal noise of one read, one sigma."""
@@ -40,150 +49,139 @@ class Instance:
     adc_gain: Array
     adc_offset_lsb: Array
     inl_lsb: Array
+    adc_steps: Array | None
+    """``converters.bit_steps`` ``[slices, tiles, bits, cols]``; None where they are even."""
 
 
 def build_instance(
-    levels: Array, sites: NDArray[np.int32], target: MemcapTarget, seed: int
+    levels: Array, sites: Sites, target: MemcapTarget, seed: int, adc_bits: int | None = None
 ) -> Instance:
     """The devices of ``seed`` under the tiles' ``levels [slices, tiles, rows, cols]``.
 
     ``sites`` is ``[tiles, 3]`` (layer, row, col), or ``[tiles, 5]`` with the tile's first row and
-    first logical column inside its array.
+    first logical column inside its array. ``adc_bits`` is by default the target's.
     """
+    noise = target.noise
     pairs_ff = stored_pairs_ff(levels, sites, target, seed)
-    nominal_ff = _nominal_pairs_ff(levels, target)
-    line_ff = _line_ff(levels.shape, sites, target)
-    leg_ff = _leg_totals(pairs_ff, line_ff, target)
-    planned_ff = _leg_totals(nominal_ff, line_ff, target)
-    gain, planned = _readout_gain(leg_ff, target), _readout_gain(planned_ff, target)
-    # The converter's range is set per slice and tile, for the mean column.
-    reference = planned.mean(axis=(0, -1), keepdims=True)[0]
-    if target.noise.is_on("divider"):
-        gain, column = gain / reference, planned.mean(axis=0) / reference
-    else:
-        gain, column = np.ones_like(gain), np.ones_like(planned[0])
-    pairs_ff *= _row_settling(pairs_ff, target)
-    pairs_ff *= (1 + _dac_errors(levels.shape[2], sites, target, seed))[:, :, None]
+    line_ff = line_total_ff(levels.shape, sites, target)
+    leg_ff = leg_totals_ff(pairs_ff, line_ff, target)
+    planned = readout_gain(leg_totals_ff(nominal_pairs_ff(levels, target), line_ff, target), target)
+    reference = reference_gain(planned)
+    gain = np.ones_like(leg_ff)
+    if noise.is_on("divider"):
+        gain = readout_gain(leg_ff, target) / reference
+    if noise.is_on("settling"):
+        pairs_ff *= _row_settling(pairs_ff, sites, target)
+        gain = gain * _column_settling(leg_ff, sites, target)
+    if noise.is_on("droop") and noise.leakage_tau_us:
+        held = charge.held_share(conversion_ns(levels.shape, sites, target), noise.leakage_tau_us)
+        gain = gain * held
+    if noise.is_on("dac") and target.dac.gain_sigma:
+        pairs_ff *= (1 + _dac_errors(levels.shape[2], sites, target, seed))[:, :, None]
     pairs_ff *= gain[..., None, :]
     matrix = (pairs_ff[0] - pairs_ff[1]) / np.float32(target.array.level_ff)
-    if target.noise.is_on("coupling") and target.noise.column_coupling:
-        matrix = charge.couple_columns(matrix, target.noise.column_coupling)
-    offset, injected = _injection(leg_ff, gain, sites, target, seed)
-    matrix *= injected[..., None, :]
-    adc_gain, adc_offset, inl = _adc_errors(levels.shape, sites, target, seed)
-    correction = 1 / column if target.numerics.gain_correction else np.ones_like(column)
-    scale = np.sqrt((gain**2).sum(axis=0))
+    if noise.is_on("coupling") and noise.column_coupling:
+        matrix = charge.couple_columns(matrix, noise.column_coupling)
+    offset = np.zeros(leg_ff.shape[1:], np.float32)
+    if noise.is_on("injection") and not target.array.double_sampling:  # which subtracts it
+        offset, injected = _injection(leg_ff, gain, sites, target, seed)
+        matrix *= injected[..., None, :]
     return Instance(
         matrix.astype(np.float32),
-        correction.astype(np.float32),
         offset.astype(np.float32),
         _thermal_sigma(leg_ff, reference, sites, target),
-        (np.float32(_read_sigma(target)) * scale).astype(np.float32),
-        adc_gain,
-        adc_offset,
-        inl,
+        np.float32(_read_sigma(target)) * np.sqrt((gain**2).sum(axis=0)),
+        *_adc_errors(levels.shape, sites, target, seed, adc_bits or target.adc.bits),
     )
 
 
-def stored_pairs_ff(
-    levels: Array, sites: NDArray[np.int32], target: MemcapTarget, seed: int
-) -> Array:
+def stored_pairs_ff(levels: Array, sites: Sites, target: MemcapTarget, seed: int) -> Array:
     """Capacitances that are really there, ``[2, slices, tiles, rows, cols]`` (plus, minus leg)."""
     noise, array = target.noise, target.array
-    pairs_ff = _nominal_pairs_ff(levels, target)
-    cells = _cell_numbers(levels.shape, sites, target)
+    nominal = nominal_pairs_ff(levels, target)
+    slices, tiles = levels.shape[:2]
+    # One set of cells for each slice and tile.
+    pairs_ff = nominal.reshape(2, slices * tiles, -1)
+    cells = _cell_numbers(levels.shape, sites, target).reshape(slices * tiles, -1)
+    window_ff = array.c_on_ff - array.c_off_ff
+
+    def keys(effect: int) -> Keys:
+        return np.tile(_site_keys(seed, sites, effect), slices)
+
     if noise.is_on("programming") and noise.programming_sigma:
-        pairs_ff = devices.add_programming_error(
-            pairs_ff,
+        errors = devices.programming_errors(
             noise.programming_sigma,
-            array.c_on_ff - array.c_off_ff,
-            _site_keys(seed, sites, _PROGRAMMING),
+            noise.verify_tolerance,
+            noise.verify_rounds,
+            keys(_PROGRAMMING),
             cells,
         )
+        pairs_ff = devices.add_programming_error(pairs_ff, errors, window_ff)
     if noise.is_on("mismatch") and noise.mismatch_percent_um:
         sigma = devices.mismatch_sigma(noise.mismatch_percent_um, array.cell_area_um2)
-        keys = _site_keys(seed, sites, _MISMATCH)
-        pairs_ff = devices.add_mismatch(pairs_ff, sigma, keys, cells)
-    if noise.is_on("drift") and noise.drift_nu:
-        left = devices.drift_factor(noise.drift_nu, noise.drift_time_s, noise.drift_t0_s)
-        pairs_ff = devices.add_drift(pairs_ff, array.c_off_ff, left)
-    if noise.is_on("stuck") and (noise.stuck_on_fraction or noise.stuck_off_fraction):
-        pairs_ff = devices.add_stuck(
+        factors = devices.mismatch_factors(sigma, keys(_MISMATCH), cells)
+        if noise.verify_tolerance:
+            on_ff = array.c_on_ff
+            pairs_ff = devices.limit_to_window(pairs_ff, factors, array.c_off_ff, on_ff)
+        else:
+            pairs_ff = pairs_ff * factors
+    if noise.is_on("drift") and (noise.drift_nu or noise.drift_nu_sigma):
+        pairs_ff = devices.add_drift(
             pairs_ff,
-            noise.stuck_on_fraction,
-            noise.stuck_off_fraction,
-            array.c_on_ff,
             array.c_off_ff,
-            _site_keys(seed, sites, _STUCK),
+            noise.drift_nu,
+            noise.drift_nu_sigma,
+            devices.drift_decades(noise.drift_time_s, noise.drift_t0_s),
+            keys(_DRIFT),
             cells,
         )
-    return pairs_ff
+    if noise.is_on("stuck") and (noise.stuck_on_fraction or noise.stuck_off_fraction):
+        window = (array.c_off_ff, array.c_on_ff)
+        meant = nominal.reshape(pairs_ff.shape)
+        stuck = devices.stuck_cells(
+            noise.stuck_on_fraction, noise.stuck_off_fraction, keys(_STUCK), cells
+        )
+        pairs_ff = devices.add_stuck(pairs_ff, stuck, *window)
+        if target.numerics.pair_repair:
+            pairs_ff = devices.repair_pairs(pairs_ff, meant, stuck, *window)
+    if noise.is_on("window") and noise.window_corner_mhz:
+        pairs_ff = devices.shrink_window(pairs_ff, array.c_off_ff, read_window(target))
+    return pairs_ff.reshape(nominal.shape)
 
 
-def temperature_k(sites: NDArray[np.int32], target: MemcapTarget) -> Array:
+def temperature_k(sites: Sites, target: MemcapTarget) -> Array:
     """Temperature of each tile's layer, K, ``[tiles]``."""
     rise = target.noise.temperature_per_layer_k * sites[:, 0]
     return (target.noise.temperature_k + rise).astype(np.float32)
 
 
-def _nominal_pairs_ff(levels: Array, target: MemcapTarget) -> Array:
-    """C_off + level (C_on - C_off)/(levels - 1) on the leg of the sign, C_off on the other."""
-    pairs = np.stack((np.maximum(levels, 0), np.maximum(-levels, 0)))
-    pairs *= np.float32(target.array.level_ff)
-    pairs += np.float32(target.array.c_off_ff)
-    return pairs
-
-
-def _cell_numbers(
-    shape: tuple[int, ...], sites: NDArray[np.int32], target: MemcapTarget
-) -> NDArray[np.uint64]:
+def _cell_numbers(shape: tuple[int, ...], sites: Sites, target: MemcapTarget) -> NDArray[np.uint32]:
     """Number of each pair in its array, ``[slices, tiles, rows, cols]``."""
     slices, tiles, rows, cols = shape
-    row0, col0 = (sites[:, 3], sites[:, 4]) if sites.shape[1] == 5 else np.zeros((2, tiles), int)
+    row0 = sites[:, 3] if sites.shape[1] == 5 else np.zeros(tiles, np.int32)
     row = (row0[:, None] + np.arange(rows))[None, :, :, None]
-    col = (col0[:, None] + np.arange(cols))[None, :, None, :]
-    pair = col * slices + np.arange(slices)[:, None, None, None]
-    return (row * (target.array.cols // 2) + pair).astype(np.uint64)
+    pair = pair_numbers(slices, cols, sites)[:, :, None, :]
+    return (row * (target.array.cols // 2) + pair).astype(np.uint32)
 
 
-def _site_keys(seed: int, sites: NDArray[np.int32], effect: int) -> NDArray[np.uint64]:
-    return derive_key(seed, effect, sites[:, 0], sites[:, 1], sites[:, 2])[:, None, None]
+def _site_keys(seed: int, sites: Sites, effect: int) -> Keys:
+    return derive_key(seed, effect, sites[:, 0], sites[:, 1], sites[:, 2])
 
 
-def _stack_keys(seed: int, sites: NDArray[np.int32], effect: int) -> NDArray[np.uint64]:
-    """Converters lie on the base die: the layers of a stack share them."""
-    return derive_key(seed, effect, sites[:, 1], sites[:, 2])[:, None]
+def _stack_keys(seed: int, sites: Sites, effect: int) -> Keys:
+    """Converters and drivers lie on the base die: the layers of a stack share them."""
+    return derive_key(seed, effect, sites[:, 1], sites[:, 2])
 
 
-def _line_ff(shape: tuple[int, ...], sites: NDArray[np.int32], target: MemcapTarget) -> Array:
-    """What hangs on a column leg besides the tile's cells, ``[tiles, 1]``: unused rows at C_off,
-    the wire, the vias down to the base die, the converter."""
+def _thermal_sigma(leg_ff: Array, reference: Array, sites: Sites, target: MemcapTarget) -> Array:
+    """Sampled noise of both legs, in level units at the converter.
+
+    A passive column floats after its reset, so its noise is the reset's, which double sampling
+    takes away.
+    """
     array = target.array
-    fixed = (array.rows - shape[2]) * array.c_off_ff + array.adc_input_ff
-    fixed += array.line_um[1] * array.line_capacitance_ff_um
-    return (fixed + sites[:, :1] * target.stack.via_capacitance_ff).astype(np.float32)
-
-
-def _leg_totals(pairs_ff: Array, line_ff: Array, target: MemcapTarget) -> Array:
-    """Total of each leg after trimming, ``[2, slices, tiles, cols]``."""
-    totals = pairs_ff.sum(axis=-2) + line_ff
-    return np.stack(charge.trim_legs(totals[0], totals[1], target.noise.leg_imbalance))
-
-
-def _readout_gain(leg_ff: Array, target: MemcapTarget) -> Array:
-    """Volts per unit charge, up to a constant of the target."""
-    if target.array.readout == "passive":
-        return np.float32(1) / leg_ff
-    array = target.array
-    return charge.amplifier_gain(leg_ff, array.feedback_ff, array.amplifier_gain)
-
-
-def _thermal_sigma(
-    leg_ff: Array, reference: Array, sites: NDArray[np.int32], target: MemcapTarget
-) -> Array:
-    """Sampled noise of both legs, in level units at the converter."""
-    array = target.array
-    if not target.noise.is_on("thermal"):
+    cancelled = array.readout == "passive" and array.double_sampling
+    if cancelled or not target.noise.is_on("thermal"):
         return np.zeros(leg_ff.shape[1:], np.float32)
     heat_k = temperature_k(sites, target)[:, None]
     if array.readout == "passive":
@@ -191,7 +189,12 @@ def _thermal_sigma(
         charge_ff = np.float32(1) / reference
     else:
         volts = charge.amplifier_sigma_v(
-            leg_ff, array.feedback_ff, array.amplifier_load_ff, array.amplifier_gamma, heat_k
+            leg_ff,
+            array.feedback_ff,
+            array.amplifier_load_ff,
+            array.amplifier_gamma,
+            heat_k,
+            array.double_sampling,
         )
         charge_ff = np.float32(array.feedback_ff) / reference
     both = np.sqrt((volts**2).sum(axis=0))
@@ -205,37 +208,52 @@ def _read_sigma(target: MemcapTarget) -> float:
     return target.noise.read_sigma * (target.array.levels - 1)
 
 
-def _row_settling(pairs_ff: Array, target: MemcapTarget) -> Array:
-    """Share of the step each row has made, ``[tiles, rows, 1]``; all slices share the row line."""
+def _row_settling(pairs_ff: Array, sites: Sites, target: MemcapTarget) -> Array:
+    """Share of the step that each row has made at each column, ``[slices, tiles, rows, cols]``,
+    or ``[tiles, rows, 1]`` where the wire's own delay is nothing; all slices share the row line."""
     array = target.array
-    if not target.noise.is_on("settling"):
-        return np.ones(pairs_ff.shape[2:4], np.float32)[:, :, None]
-    used = pairs_ff.shape[1] * pairs_ff.shape[4] * 2
-    row_ff = pairs_ff.sum(axis=(0, 1, 4)) + (array.cols - used) * array.c_off_ff
+    slices, cols = pairs_ff.shape[1], pairs_ff.shape[4]
+    row_ff = pairs_ff.sum(axis=(0, 1, 4)) + (array.cols - slices * cols * 2) * array.c_off_ff
     row_um = array.line_um[0]
     row_ff += row_um * array.line_capacitance_ff_um
     wire_ohm = row_um * array.line_resistance_ohm_um
-    share = charge.settling(row_ff, array.driver_resistance_ohm, wire_ohm, array.settle_ns)
-    return share.astype(np.float32)[:, :, None]
+
+    def share(position: Array | float) -> Array:
+        tau_ns = charge.elmore_ns(
+            row_ff[:, :, None], array.driver_resistance_ohm, wire_ohm, position
+        )
+        return charge.settled_share(tau_ns, array.settle_ns).astype(np.float32)
+
+    end = share(1.0)
+    if end.min() > 1 - 1e-7:  # settled to float32's last bit, even at the end
+        return end
+    position = (2 * pair_numbers(slices, cols, sites) + 1) / array.cols
+    return share(position[:, :, None, :].astype(np.float32))
 
 
-def _dac_errors(rows: int, sites: NDArray[np.int32], target: MemcapTarget, seed: int) -> Array:
+def _column_settling(leg_ff: Array, sites: Sites, target: MemcapTarget) -> Array:
+    """Share of its charge that has come down each leg to the converter, ``[2, slices, tiles,
+    cols]``: the column wire in series with the vias below its layer."""
+    array = target.array
+    wire_ohm = array.line_um[1] * array.line_resistance_ohm_um
+    via_ohm = (target.stack.via_resistance_ohm * sites[:, :1]).astype(np.float32)
+    tau_ns = charge.elmore_ns(leg_ff, via_ohm, wire_ohm, 1.0)
+    return charge.settled_share(tau_ns, array.settle_ns).astype(np.float32)
+
+
+def _dac_errors(rows: int, sites: Sites, target: MemcapTarget, seed: int) -> Array:
     """Relative gain error of each row driver, ``[tiles, rows]``."""
-    if not (target.noise.is_on("dac") and target.dac.gain_sigma):
-        return np.zeros((len(sites), rows), np.float32)
-    row0 = sites[:, 3:4] if sites.shape[1] == 5 else 0
-    counters = (row0 + np.arange(rows)[None, :]).astype(np.uint64)
+    row0 = sites[:, 3:4] if sites.shape[1] == 5 else np.zeros((len(sites), 1), np.int32)
+    counters = (row0 + np.arange(rows)).astype(np.uint32)
     return np.float32(target.dac.gain_sigma) * normals(_stack_keys(seed, sites, _DAC), counters)
 
 
 def _injection(
-    leg_ff: Array, gain: Array, sites: NDArray[np.int32], target: MemcapTarget, seed: int
+    leg_ff: Array, gain: Array, sites: Sites, target: MemcapTarget, seed: int
 ) -> tuple[Array, Array]:
     """(offset in levels, gain factor) that opening the readout switches leaves."""
     noise, array = target.noise, target.array
-    shape = leg_ff.shape[1:]
-    if not noise.is_on("injection"):
-        return np.zeros(shape, np.float32), np.ones(shape, np.float32)
+    slices, tiles, cols = leg_ff.shape[1:]
     pushed = charge.injected_charge_ff_v(
         noise.switch_area_um2,
         noise.switch_oxide_ff_um2,
@@ -243,51 +261,58 @@ def _injection(
         noise.switch_high_v,
         noise.switch_threshold_v,
     )
-    column = np.arange(shape[0])[:, None, None] + shape[0] * np.arange(shape[2])
-    keys = derive_key(seed, _INJECTION, sites[:, 0], sites[:, 1], sites[:, 2])[:, None]
-    if sites.shape[1] == 5:
-        column = column + shape[0] * sites[None, :, 4:5]
-    left = np.float32(noise.injection_residual) * normals(keys, column.astype(np.uint64))
+    pairs = pair_numbers(slices, cols, sites).reshape(slices * tiles, cols).astype(np.uint32)
+    keys = np.tile(_site_keys(seed, sites, _INJECTION), slices)
+    left = np.float32(noise.injection_residual) * normals(keys, pairs)
+    left = left.reshape(slices, tiles, cols)
     unit = array.level_ff * array.read_voltage_v
-    on_ff = leg_ff.mean(axis=0) if array.readout == "passive" else np.float32(array.feedback_ff)
-    factor = charge.injection_gain(
-        noise.switch_area_um2, noise.switch_oxide_ff_um2, np.broadcast_to(on_ff, shape)
-    )
+    on_ff = leg_ff.mean(axis=0)
+    if array.readout == "amplifier":
+        on_ff = np.full_like(on_ff, array.feedback_ff)
+    factor = charge.injection_gain(noise.switch_area_um2, noise.switch_oxide_ff_um2, on_ff)
     return left * pushed * gain.mean(axis=0) / np.float32(unit), factor
 
 
 def _adc_errors(
-    shape: tuple[int, ...], sites: NDArray[np.int32], target: MemcapTarget, seed: int
-) -> tuple[Array, Array, Array]:
-    """(relative gain error, offset in steps, INL peak in steps), ``[slices, tiles, cols]``.
+    shape: tuple[int, ...], sites: Sites, target: MemcapTarget, seed: int, bits: int
+) -> tuple[Array, Array, Array, Array | None]:
+    """(relative gain error, offset in steps, INL peak in steps), ``[slices, tiles, cols]``, and
+    the steps.
 
     Neighbouring pairs go to different converters in turn, so that a narrow tile uses them all.
     """
     noise, adc = target.noise, target.adc
-    slices, _, _, cols = shape
-    pair = slices * np.arange(cols) + np.arange(slices)[:, None, None]
-    if sites.shape[1] == 5:
-        pair = pair + slices * sites[None, :, 4:5]
-    unit = (pair % target.adcs_per_array).astype(np.uint64) * np.uint64(3)
-    keys = _stack_keys(seed, sites, _ADC)
-    full = (slices, len(sites), cols)
+    slices, tiles, _, cols = shape
+    unit = pair_numbers(slices, cols, sites) % target.adcs_per_array
+    units = unit.reshape(slices * tiles, cols).astype(np.uint32)
+    keys = np.tile(_stack_keys(seed, sites, _ADC), slices)
 
-    def draw(effect: str, sigma: float, which: int) -> Array:
-        if not (noise.is_on(effect) and sigma):
-            return np.zeros(full, np.float32)
-        values = np.float32(sigma) * normals(keys, unit + np.uint64(which))
-        return np.broadcast_to(values, full)
+    def draw(lane: int) -> Array:
+        return normal_pairs(keys, units, lane).reshape(2, slices, tiles, cols)
 
+    def sized(effect: str, sigma: float, values: Array) -> Array:
+        return values * np.float32(sigma if noise.is_on(effect) else 0.0)
+
+    first, second = draw(0), draw(1)
+    offset_lsb = 0.0 if target.array.double_sampling else adc.offset_sigma_lsb
+    steps = None
+    if noise.is_on("adc_dnl") and adc.dnl_sigma_lsb:
+        lanes = [draw(2 + lane) for lane in range(-(-bits // 2))]
+        each = np.moveaxis(np.concatenate(lanes)[:bits], 0, -1)
+        steps = np.moveaxis(converters.bit_steps(each, adc.dnl_sigma_lsb, bits), -1, -2)
     return (
-        draw("adc_gain", adc.gain_sigma, 0),
-        draw("adc_offset", adc.offset_sigma_lsb, 1),
-        draw("adc_inl", adc.inl_sigma_lsb, 2),
+        sized("adc_gain", adc.gain_sigma, first[0]),
+        sized("adc_offset", offset_lsb, first[1]),
+        sized("adc_inl", adc.inl_sigma_lsb, second[0]),
+        steps,
     )
 
 
 def converter_sigma_lsb(target: MemcapTarget) -> float:
-    """Noise of one conversion in steps: comparator noise and, as white noise, the DNL."""
-    noise, adc = target.noise, target.adc
-    variance = adc.noise_lsb**2 if noise.is_on("adc_noise") else 0.0
-    variance += adc.dnl_sigma_lsb**2 if noise.is_on("adc_inl") else 0.0
-    return math.sqrt(variance)
+    """Noise of one conversion in steps: the comparator's; of the two conversions of double
+    sampling both, and the rounding of the first, which the reset noise makes uniform."""
+    sigma = target.adc.noise_lsb if target.noise.is_on("adc_noise") else 0.0
+    if not target.array.double_sampling:
+        return sigma
+    rounding = converters.quantisation_sigma(1.0) if target.noise.is_on("thermal") else 0.0
+    return math.sqrt(2 * sigma**2 + rounding**2)

@@ -62,6 +62,8 @@ def print_compilation(report: Mapping[str, Any]) -> None:
         )
     for name, size in report.get("assumed_dims", {}).items():
         rows.append(("batch", f"dimension {name!r} is taken as {size} (--dim NAME=N binds it)"))
+    if report.get("calibration") is not None and report["target"]:
+        rows.append(("calibration", _calibration(report["calibration"], bool(arrays))))
     ops, work = report["on_chip_ops_share"], report["on_chip_work_share"]
     rows.append(("on the machine", f"{share(ops)} of operators, {share(work)} of work"))
     if arrays:
@@ -79,7 +81,40 @@ def print_compilation(report: Mapping[str, Any]) -> None:
         rows.append((f"level {check['level']}", text))
     console = _console()
     _print(console, _facts(rows))
+    _print_sensitivity(console, report.get("matrices", []))
     _print_host(console, report["host_ops"])
+
+
+def _calibration(calibration: Mapping[str, Any], arrays: bool) -> str:
+    """How many samples set the ranges, and what hangs on it where none did."""
+    text = counted(calibration["samples"], "sample") if calibration["samples"] else "no samples"
+    rated = [entry for entry in calibration["at_risk"] if "one_sided_db" in entry]
+    if not (arrays and calibration["at_risk"]):
+        return text if arrays else ""
+    text += f": ranges of {counted(len(calibration['at_risk']), 'matrix')} are assumed"
+    text = text.replace("matrixs", "matrices")
+    if rated:
+        worst = min(rated, key=lambda entry: float(entry["one_sided_db"]))
+        text += (
+            f" (zero-mean inputs); one-sided ones may leave {worst['matrix']} with "
+            f"{worst['one_sided_db']:g} dB, {worst['calibrated_db']:g} dB with --calibrate"
+        )
+    return text
+
+
+def _print_sensitivity(console: Console, matrices: list[dict[str, Any]]) -> None:
+    """Output SQNR with one matrix quantised at a time, by bits of its converters."""
+    measured = [entry for entry in matrices if "sensitivity" in entry]
+    if not measured:
+        return
+    tried = [f"{row['adc_bits']} bits" for row in measured[0]["sensitivity"]]
+    table = _table("matrix", "bits", "energy share", *(f"dB at {text}" for text in tried))
+    for entry in measured:
+        figures = [f"{row['sqnr_db']:.1f}" for row in entry["sensitivity"]]
+        bits, part = str(entry["adc_bits"]), share(entry["energy_share"])
+        table.add_row(Text(entry["matrix"]), bits, part, *figures)
+    _print(console, "\nSQNR of the outputs with the converters of one matrix alone:")
+    _print(console, table)
 
 
 def _console() -> Console:
@@ -138,6 +173,14 @@ def print_simulation(report: Mapping[str, Any]) -> None:
     _print_parts(
         console, ("slowest nodes", "s", "share of busy time"), nodes, report["busy_s"], limit=5
     )
+    for key, part in (
+        ("runs", _runs_table),
+        ("ablation", _ablation_table),
+        ("noise_budget", _budget_table),
+    ):
+        if key in report:
+            _print(console, "")
+            _print(console, part(report[key]))
 
 
 def _budget(value: float, budget: float, unit: str) -> str:
@@ -216,4 +259,106 @@ def _table(*columns: str, texts: int = 1) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     for index, column in enumerate(columns):
         table.add_column(column, justify="left" if index < texts else "right", overflow="fold")
+    return table
+
+
+#: Matrices whose noise budget is printed.
+_MOST_MATRICES = 20
+#: How the metrics of trials are written: title, and a figure with its digits and unit.
+_METRICS = {
+    "accuracy": ("accuracy", "{:.2%}"),
+    "sqnr_db": ("SQNR", "{:.2f} dB"),
+    "max_rel_error": ("max error, of range", "{:.4f}"),
+}
+
+
+def _runs_table(runs: Mapping[str, Any]) -> Table:
+    """Mean, deviation and worst case of each metric: of all runs, over chips, over reads."""
+    title = f"{counted(runs['chips'], 'chip')}, {counted(runs['reads'], 'read')} each"
+    table = _table(title, "", "mean", "deviation", "worst", "found with", texts=2)
+    table.columns[-1].justify = "left"
+    for metric, found in runs["metrics"].items():
+        name, write = _METRICS[metric]
+        chips, reads = found["devices"], found["reads"]
+        table.add_row(name, "all runs", write.format(found["mean"]), *_spread(write, found))
+        table.add_row("", "chips", "", *_spread(write, chips))
+        departure = write.replace(":", ":+").format(reads["worst"]["departure"])
+        deviation, _, seeds = _spread(write, reads)
+        table.add_row("", "reads of a chip", "", deviation, departure, seeds)
+    return table
+
+
+def _spread(write: str, part: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Deviation and worst case, and the options that show the worst case again."""
+    worst = part["worst"]
+    options = {"seed": "--seed", "read_seed": "--read-seed"}
+    seeds = " ".join(f"{option} {worst[key]}" for key, option in options.items() if key in worst)
+    return _figure(write, part["deviation"]), write.format(worst["value"]), seeds
+
+
+def _figure(write: str, value: float | None) -> str:
+    return "-" if value is None else write.format(value)
+
+
+def _ablation_table(ablation: Mapping[str, Any]) -> Table:
+    """SQNR and accuracy with one effect alone, and with all but it; what costs nothing is named."""
+    scored = ablation["none"]["accuracy"] is not None
+    columns = {"sqnr_db": "{:.2f}", "sqnr_change_db": "{:+.2f}"}
+    titles = ["change"]
+    if scored:
+        columns |= {"accuracy": "{:.2%}", "accuracy_points": "{:+.2f}"}
+        titles += ["accuracy", "points"]
+    chips = f"mean of {counted(ablation['chips'], 'chip')}"
+    table = _table(chips, "alone, dB", *titles, "without, dB", *titles)
+
+    def cells(figures: Mapping[str, float | None]) -> list[str]:
+        return [
+            _figure(write, figures[key]) if key in figures else "" for key, write in columns.items()
+        ]
+
+    table.add_row("none (quantized)", *cells(ablation["none"]))
+    free = [entry["effect"] for entry in ablation["effects"] if _is_free(entry)]
+    for entry in ablation["effects"]:
+        if entry["effect"] not in free:
+            table.add_row(entry["effect"], *cells(entry["alone"]), *cells(entry["without"]))
+    table.add_row("all", *[""] * len(columns), *cells(ablation["all"]))
+    if free:
+        _add_note(table, f"no change: {', '.join(free)}")
+    return table
+
+
+def _is_free(entry: Mapping[str, Any]) -> bool:
+    """Whether an effect changes no figure that would be printed."""
+    keys = ("sqnr_change_db", "accuracy_points")
+    changes = [entry[side][key] or 0.0 for side in ("alone", "without") for key in keys]
+    return all(abs(change) < 0.005 for change in changes)
+
+
+def _add_note(table: Table, text: str) -> None:
+    """A line under a table."""
+    table.caption = Text(text)
+    table.caption_justify = "left"
+
+
+def _budget_table(budgets: list[dict[str, Any]]) -> Table:
+    """Signal, error and the largest sources of each matrix, the worst first."""
+    table = _table("noise budget", "signal", "error", "SNR", "ENOB", "largest sources, of power")
+    table.columns[-1].justify = "left"
+    for budget in budgets[:_MOST_MATRICES]:
+        total = budget["sum_rms"] ** 2
+        sources = [
+            f"{name} {share(rms * rms / total)}"
+            for name, rms in list(budget["sources_rms"].items())[:3]
+            if rms
+        ]
+        table.add_row(
+            Text(", ".join(budget["nodes"]) or budget["matrix"]),
+            f"{budget['signal_rms']:.3g}",
+            f"{budget['error_rms']:.2g}",
+            f"{budget['snr_db']:.1f} dB",
+            f"{budget['enob']:.1f}",
+            ", ".join(sources),
+        )
+    if len(budgets) > _MOST_MATRICES:
+        _add_note(table, f"... and {len(budgets) - _MOST_MATRICES} more (--json lists all)")
     return table

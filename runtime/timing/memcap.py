@@ -198,14 +198,15 @@ class _Costs:
     def _convert(self, i: Instruction) -> Cost:
         tiles, positions = self._range(i), self._positions[i.index]
         settle_s = positions * self.target.array.settle_ns * 1e-9
-        read_s = mvm_latency_s(self.target, positions, tiles.widest)
+        bits = self.program.matrices[i.index].adc_bits
+        read_s = mvm_latency_s(self.target, positions, tiles.widest, bits)
         carried = tiles.rows_total * positions * self.target.numerics.input_bits / 8
         link_s = carried / (self.target.links.bandwidth_gb_s * 1e9)
         duration_s = max((read_s - settle_s) * tiles.rounds, link_s - settle_s * tiles.rounds)
         square = self.mean_square.get(i.index, ASSUMED_MEAN_SQUARE)
         parts: dict[str, float] = {}
         for (rows, cols), count in tiles.sizes.items():
-            one = mvm_energy_j(self.target, rows, cols, positions, square)
+            one = mvm_energy_j(self.target, rows, cols, positions, square, adc_bits=bits)
             parts = add_parts(parts, {name: joules * count for name, joules in one.items()})
         return Cost(duration_s, parts)
 

@@ -168,6 +168,44 @@ def test_random_inputs_are_drawn_from_the_seed(
     assert found[0] != found[2]
 
 
+def test_a_study_is_reported_and_its_worst_run_shown_again(
+    semc_command: Semc, program: Path, few_samples: Path
+) -> None:
+    noisy = ("simulate", str(program), "--input", str(few_samples), "--mode", "noisy", "--json")
+    done = semc_command(*noisy, "--seed", "3", "--runs", "3", "--reads", "2", "--jobs", "1")
+    assert done.code == 0, done.err
+    assert done.err.splitlines()[-1].startswith("[6/6] runs  ")
+    runs = json.loads(done.out)["runs"]
+    assert (runs["chips"], runs["reads"], runs["seed"]) == (3, 2, 3)
+    assert set(runs["metrics"]) == {"accuracy", "max_rel_error", "sqnr_db"}
+    for metric in runs["metrics"].values():
+        assert set(metric) == {"deviation", "devices", "mean", "reads", "worst"}
+    worst = runs["metrics"]["accuracy"]["worst"]
+    seeds = ("--seed", str(worst["seed"]), "--read-seed", str(worst["read_seed"]))
+    assert json.loads(semc_command(*noisy, *seeds).out)["accuracy"] == worst["value"]
+
+
+def test_ablation_and_noise_budget_are_reported(semc_command: Semc, program: Path) -> None:
+    asked = ("--mode", "noisy", "--ablation", "--noise-budget", "--runs", "1", "-q")
+    done = semc_command("simulate", str(program), "--random", "2", *asked, "--json")
+    assert (done.code, done.err) == (0, "")
+    report = json.loads(done.out)
+    assert set(report["ablation"]) == {"all", "chips", "effects", "none", "seed"}
+    for entry in report["ablation"]["effects"]:
+        assert set(entry) == {"alone", "effect", "without"}
+    assert report["runs"]["metrics"]["sqnr_db"]["devices"]["variance"] is None
+    budget = report["noise_budget"]
+    assert [node for entry in budget for node in entry["nodes"]]
+    assert set(budget[0]) == {
+        *("enob", "error_rms", "inputs_clipped", "matrix", "nodes", "results_clipped", "rows"),
+        *("signal_rms", "snr_db", "sources_rms", "sum_rms"),
+    }
+    shown = semc_command("simulate", str(program), "--random", "2", *asked).out
+    for text in ("1 chip, 2 reads each", "mean of 1 chip", "none (quantized)", "noise budget"):
+        assert text in shown
+    assert max(map(len, shown.splitlines())) <= 100
+
+
 def test_inspect_lists_tensors_and_instructions(semc_command: Semc, program: Path) -> None:
     plain = semc_command("inspect", str(program), "--asm", "--weights")
     assert plain.code == 0, plain.err
@@ -205,6 +243,9 @@ def test_targets_and_passes_are_listed(semc_command: Semc) -> None:
         (["compile", "m.onnx", "--calibrate", "d.npz", "--no-weights"], 2, "needs the weights"),
         (["simulate", "p.semc", "--tolerance", "1"], 2, "--tolerance needs --reference"),
         (["simulate", "p.semc", "--random", "1", "--input", "x"], 2, "exclude each other"),
+        (["simulate", "p.semc", "--random", "1", "--runs", "2"], 2, "--runs needs --mode noisy"),
+        (["simulate", "p.semc", "--mode", "noisy", "--ablation"], 2, "--ablation needs data"),
+        (["simulate", "p.semc", "--reads", "3"], 2, "--reads needs --runs"),
         (["simulat"], 2, "Did you mean 'simulate'?"),
         (["opt", "-", "-p", "nothing"], 2, "error: there is no pass 'nothing'"),
     ],

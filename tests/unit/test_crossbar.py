@@ -11,6 +11,7 @@ from semc.compiler.quantize.adc_range import (
     observed_adc_range,
     typical_rms,
 )
+from semc.compiler.quantize.column_gain import column_gain
 from semc.runtime.execute.crossbar import prepare_matrix, run_exact, run_matrix
 
 
@@ -204,7 +205,7 @@ def test_thermal_noise_has_the_predicted_spread(demo):
     prepared = prepare_matrix(codes, scale, tiles, sites, target, "noisy", 0, ranges)
     out = run_matrix(prepared, x, 2.0)[0]
     band = prepared.bands[0]
-    sigma = np.sqrt(band.noise.variance)[0, 0, 0] * band.post[0, 0, 0] * 2.0
+    sigma = band.noise.sigma[0, 0] * band.post[0, 0] * 2.0
     assert np.allclose(out.std(axis=0), sigma, rtol=0.06)
     assert np.abs(out.mean(axis=0) / sigma).max() < 5 / math.sqrt(4000)
     # By hand for column 0, from both legs' capacitance.
@@ -239,6 +240,80 @@ def test_read_noise_equals_noise_on_every_cell(demo):
     assert np.allclose(got / scale[0], exact, rtol=0.06)
 
 
+def serial(target):
+    return changed(target, numerics={"input_coding": "bit-serial"})
+
+
+def test_serial_inputs_match_the_definition_to_the_bit(demo):
+    """Pulse by pulse, each converted, in integers."""
+    chip = serial(demo)
+    codes, scale, tiles, sites, x = setup(chip, 1, 100, 20, 5)
+    ranges = default_adc_range(codes, scale, tiles, chip)
+    got = run_matrix(prepare_matrix(codes, scale, tiles, sites, chip, "quantized", 0, ranges), x, 3)
+    inputs = np.clip(np.rint(x[0] / 3 * 127), -127, 127).astype(np.int64)
+    block = codes[0].astype(np.int64)
+    slices = [np.sign(block) * ((np.abs(block) >> 4 * s) & 15) for s in (0, 1)]
+    norms = [math.sqrt((m**2).sum(axis=0).max()) for m in slices]
+    out = np.zeros(got[0].shape)
+    for s, level in enumerate(slices):
+        full = min(ranges[0] * norms[s] / max(norms), np.abs(level).sum(axis=0).max())
+        for bit in range(7):
+            sums = (np.sign(inputs) * ((np.abs(inputs) >> bit) & 1)) @ level
+            code = np.clip(np.rint(sums / (full / 128)), -128, 127)
+            out += code * full / 128 * 16**s * 2**bit / 127 * scale[0] * 3
+    assert np.allclose(got[0], out, rtol=1e-5, atol=1e-4)
+
+
+def test_serial_inputs_read_each_pulse_with_noise_of_its_own(demo):
+    """Thermal noise of seven conversions, weighted: sqrt(sum 4^b) / 127 of one full-scale read."""
+    sigmas = []
+    for chip in (demo, serial(demo)):
+        target = fine(only(chip, "thermal"))
+        codes, scale, tiles, sites, _ = setup(target, 1, 100, 16, 1)
+        ranges = default_adc_range(codes, scale, tiles, target)
+        prepared = prepare_matrix(codes, scale, tiles, sites, target, "noisy", 0, ranges)
+        sigmas.append(run_matrix(prepared, np.zeros((1, 4000, 100), np.float32), 2.0)[0].std())
+    expected = math.sqrt(sum(4.0**bit for bit in range(7))) / 127
+    assert sigmas[1] / sigmas[0] == pytest.approx(expected, rel=0.02)
+
+
+def test_serial_inputs_may_be_cut_anywhere(demo):
+    chip = serial(demo)
+    codes, scale, tiles, sites, x = setup(chip, 1, 200, 50, 9)
+    ranges = default_adc_range(codes, scale, tiles, chip)
+    prepared = prepare_matrix(codes, scale, tiles, sites, chip, "noisy", 3, ranges)
+    whole = run_matrix(prepared, x, 3.0)
+    parts = [run_matrix(prepared, x[:, a:b], 3.0, first_position=a) for a, b in ((0, 4), (4, 9))]
+    assert np.allclose(whole, np.concatenate(parts, axis=1), rtol=1e-5, atol=1e-5)
+
+
+def test_the_lost_window_is_restored_in_the_mean(demo):
+    """Half of the window drifted away: with the correction only resolution is lost."""
+    found = []
+    for correct in (True, False):
+        target = fine(only(demo, "drift", drift_nu=0.1, drift_nu_sigma=0.0, drift_time_s=1e5))
+        target = changed(target, numerics={"window_correction": correct})
+        codes, scale, tiles, sites, x = setup(target, 1, 128, 16, 8)
+        ranges = default_adc_range(codes, scale, tiles, target, x_rms=2.0)
+        prepared = prepare_matrix(codes, scale, tiles, sites, target, "noisy", 0, ranges)
+        found.append(sqnr_db(x @ (codes * scale[:, None]), run_matrix(prepared, x)))
+    assert found[0] > 40
+    assert found[1] == pytest.approx(6.02, abs=0.2)
+
+
+def test_fewer_bits_of_a_conversion_make_larger_steps(demo):
+    codes, scale, tiles, sites, x = setup(demo, 1, 128, 16, 64)
+    ranges = default_adc_range(codes, scale, tiles, demo)
+    found = []
+    for bits in (8, 6, 4):
+        prepared = prepare_matrix(
+            codes, scale, tiles, sites, demo, "quantized", 0, ranges, adc_bits=bits
+        )
+        found.append(sqnr_db(x @ (codes * scale[:, None]), run_matrix(prepared, x)))
+    assert found[0] - found[1] == pytest.approx(12, abs=2)
+    assert found[1] - found[2] == pytest.approx(12, abs=2)
+
+
 def test_divider_gain_is_taken_back_after_conversion():
     """Columns of unequal weight on passive lines: only the correction makes them right."""
     phone = targets.load_target("memcap-phone")
@@ -248,9 +323,11 @@ def test_divider_gain_is_taken_back_after_conversion():
     ranges = default_adc_range(codes, scale, tiles, target, x_rms=2.0)
     reference = x @ (codes * scale[:, None])
     found = []
-    for correct in (True, False):
-        chip = changed(target, numerics={"gain_correction": correct})
-        prepared = prepare_matrix(codes, scale, tiles, sites, chip, "noisy", 0, ranges)
+    gain = column_gain(codes, tiles, sites, target)
+    for correction in (1 / gain, None):
+        prepared = prepare_matrix(
+            codes, scale, tiles, sites, target, "noisy", 0, ranges, correction=correction
+        )
         found.append(sqnr_db(reference, run_matrix(prepared, x)))
     assert found[0] > 40
     assert found[1] < 25

@@ -20,14 +20,13 @@ from semc.compiler.cost import (
 )
 from semc.compiler.parse import parse_module
 from semc.compiler.passes.cut_tiles import tile_grid
-from semc.compiler.passes.quantize_matrices import override_bits
 from semc.compiler.pipeline import run_passes
 from semc.compiler.quantize.calibration import ROWS, Calibration, MatrixStatistics
 from semc.compiler.quantize.weight_codes import quantize_columns
 from semc.dialects import tile
 from semc.dialects.attributes import node_names, table_of
 from semc.dialects.tile import verify_tiles
-from semc.errors import IRError, TargetError
+from semc.errors import IRError
 from semc.runtime.interpret.interpret import interpret_function
 
 PROGRAM = """
@@ -156,9 +155,10 @@ def test_calibration_sets_input_scale_and_ranges() -> None:
     # an inner product of unit normals over the full scale, in levels: what default ranges guess
     assert program.adc_range is not None
     assert (table_of(program.adc_range) > 0).all()
-    run_passes(
-        dynamic, "cut-tiles,quantize-matrices{target=memcap-demo dynamic-inputs=true}", ctx=ctx
+    steps = (
+        "cut-tiles,round-weights{target=memcap-demo},choose-converter-ranges{target=memcap-demo}"
     )
+    run_passes(dynamic, steps, ctx=ctx)
     (copy,) = [op for op in dynamic.walk() if isinstance(op, tile.ProgramOp)]
     assert copy.input_scale is None
     assert copy.adc_range is not None
@@ -234,16 +234,6 @@ def test_an_uncut_matrix_is_refused() -> None:
     module, ctx, _, _ = matrix_module(np.ones((5, 2), np.float32))
     with pytest.raises(IRError, match=r"fc: .*run cut-tiles"):
         run_passes(module, "quantize-matrices{target=memcap-demo}", ctx=ctx)
-
-
-def test_overridden_bits(demo: MemcapTarget) -> None:
-    changed = override_bits(demo, weight_bits=6, input_bits=10, adc_bits=5, slices=3)
-    assert (changed.numerics.weight_bits, changed.numerics.input_bits) == (6, 10)
-    assert (changed.adc.bits, changed.slices) == (5, 3)
-    assert changed.dac.bits >= 10
-    assert override_bits(demo) == demo
-    with pytest.raises(TargetError, match="weight_bits"):
-        override_bits(demo, weight_bits=1)
 
 
 def test_default_costs_are_those_of_the_demo(demo: MemcapTarget) -> None:

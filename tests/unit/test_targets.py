@@ -280,3 +280,8 @@ def _keys(data: dict) -> set[str]:
         if key != "sources":
             found |= {k for t in tables if isinstance(t, dict) for k in _keys(t)}
     return found
+
+
+def test_documentation_explains_every_effect():
+    text = (Path(__file__).parents[2] / "docs" / "physics.md").read_text()
+    assert [effect for effect in targets.EFFECTS if f"\n| `{effect}` |" not in text] == []
