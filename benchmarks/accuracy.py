@@ -4,9 +4,9 @@
     python benchmarks/accuracy.py --json accuracy.json --plots docs/plots --page docs/accuracy.md
 
 Float32 by ONNX Runtime is compared with exact, quantized and noisy simulation on held-out data;
-every noisy chip is a seed of its own. The ablation takes each physical effect alone, and all but
-each; the sweeps change one property of the target at a time. ``--minilm FILE`` adds the sentence
-model of ``examples/export_minilm.py``. ``--from FILE`` draws page and plots from an earlier
+every noisy chip is a seed of its own and read twice. The ablation takes each physical effect alone,
+and all but each; the sweeps change one property of the target at a time. ``--minilm FILE`` adds the
+sentence model of ``examples/export_minilm.py``. ``--from FILE`` draws page and plots of an earlier
 ``--json`` without measuring; ``--samples 0.1`` takes a tenth of the data, to try it out.
 """
 
@@ -36,6 +36,7 @@ def main() -> None:
     parser.add_argument("-t", "--target", default="memcap-phone")
     parser.add_argument("--runs", type=int, default=32, help="chips of each model")
     parser.add_argument("--scan-runs", type=int, default=2, help="chips of each point of a scan")
+    parser.add_argument("--jobs", type=int, default=2, help="processes")
     parser.add_argument("--samples", type=float, default=1.0, help="share of the samples taken")
     parser.add_argument("--models", nargs="+", help="only these")
     parser.add_argument("--minilm", type=Path, help="minilm.onnx, which is not in the repository")
@@ -85,8 +86,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         "semc": semc.__version__,
         "command": command(options),
         "target": base["name"],
-        "models": over_models("accuracy", lambda c, p: accuracy(c, p, options.runs)),
-        "ablation": over_models("ablation", lambda c, p: ablation(c, p, few)),
+        "models": over_models("accuracy", lambda c, p: accuracy(c, p, options.runs, options.jobs)),
+        "ablation": over_models("ablation", lambda c, p: ablation(c, p, few, options.jobs)),
         "sweeps": {
             name: {
                 "title": what.title,

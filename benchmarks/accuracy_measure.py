@@ -1,28 +1,28 @@
 """Measure what a chip leaves of a model's accuracy: plain dictionaries, ready for JSON.
 
-A score is ``{"accuracy", "float32", "points_lost", "sqnr_db"}``: shares of right answers on the
-chip and in ONNX Runtime on the same samples, 100 times their difference, and the smallest
-signal-to-error ratio of the outputs (None where nothing differs).
+*Figures* are ``points_lost``, 100 times the shares of right answers of ONNX Runtime less those of
+the chip on the same samples, and ``sqnr_db``, the smallest signal-to-error ratio of the outputs.
 """
 
 import json
-import math
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from accuracy_cases import Arrays, Case
 
 import semc
 from semc.backends.program import Program
-from semc.backends.targets import EFFECTS
 from semc.errors import SemcError
 
-Score = dict[str, float | None]
+Figures = dict[str, float]
 TargetData = dict[str, Any]
+#: Where nothing differs, for JSON knows no infinity.
+MOST_DB = 200.0
 
 
 @dataclass(frozen=True)
@@ -113,72 +113,82 @@ def on_target(program: Program, target: TargetData) -> Program:
     return Program({**program.manifest, "target": target}, program.tensors)
 
 
-def score(program: Program, case: Case, data: Arrays, mode: str, seed: int = 0) -> Score:
-    """How ``program`` answers ``data``."""
-    result = semc.simulate(program, data, mode=mode, seed=seed, reference=case.model)
-    assert result.accuracy is not None
-    assert result.reference is not None
-    float32, sqnr_db = result.reference["accuracy"], result.reference["sqnr_db"]
+def accuracy(case: Case, program: Program, runs: int, jobs: int) -> dict[str, Any]:
+    """Exact and quantized on the held-out data, and ``runs`` noisy chips, each read twice."""
+    data, few = case.samples(case.held_out), case.samples(case.chip)
+    modes = {mode: simulate(program, case, data, mode=mode) for mode in ("exact", "quantized")}
+    noisy = simulate(program, case, few, mode="noisy", runs=min(runs, case.runs), jobs=jobs)
+    trials, float32 = noisy.findings.runs, noisy.reference["accuracy"]
+    spread = trials.summary("accuracy")
     return {
-        "accuracy": result.accuracy,
-        "float32": float32,
-        "points_lost": 100 * (float32 - result.accuracy),
-        "sqnr_db": sqnr_db if math.isfinite(sqnr_db) else None,
-    }
-
-
-def chips(program: Program, case: Case, data: Arrays, runs: int) -> list[Score]:
-    """The scores of ``runs`` chips, one seed each."""
-    return [score(program, case, data, "noisy", seed) for seed in range(min(runs, case.runs))]
-
-
-def accuracy(case: Case, program: Program, runs: int) -> dict[str, Any]:
-    """Exact and quantized on the held-out data, and ``runs`` noisy chips."""
-    data = case.samples(case.held_out)
-    exact = score(program, case, data, "exact")
-    few = case.samples(case.chip)
-    return {
-        "float32": exact["float32"],
+        "float32": modes["exact"].reference["accuracy"],
         "labels": int(data["labels"].size),
-        "exact": exact,
-        "quantized": score(program, case, data, "quantized"),
-        "noisy": chips(program, case, few, runs),
+        **{mode: _own_figures(result) for mode, result in modes.items()},
+        "noisy": [[_figures(read, float32) for read in chip] for chip in trials.trials],
+        "chips_deviation": _points(spread["devices"]["deviation"]),
+        "reads_deviation": _points(spread["reads"]["deviation"]),
         "noisy_labels": int(few["labels"].size),
     }
 
 
-def ablation(case: Case, program: Program, runs: int) -> dict[str, Any]:
-    """Each effect alone, and all but each; ``none`` is noisy mode without any."""
-    base, data = program.manifest["target"], case.samples(case.scan)
-
-    def without(*off: str) -> list[Score]:
-        target = deepcopy(base)
-        target["noise"]["off"] = sorted({*base["noise"]["off"], *off})
-        return chips(on_target(program, target), case, data, runs)
-
+def ablation(case: Case, program: Program, runs: int, jobs: int) -> dict[str, Any]:
+    """The mean over chips with no effect (quantized), all, each effect alone, and all but each."""
+    data, chips = case.samples(case.scan), min(runs, case.runs)
+    result = simulate(program, case, data, mode="noisy", runs=chips, jobs=jobs, ablation=True)
+    found, float32 = result.findings.ablation, result.reference["accuracy"]
     return {
         "labels": int(data["labels"].size),
-        "none": without(*EFFECTS),
-        "all": without(),
-        "alone": {e: without(*(other for other in EFFECTS if other != e)) for e in EFFECTS},
-        "without": {e: without(e) for e in EFFECTS},
+        "chips": found.chips,
+        "none": _figures(found.none, float32),
+        "all": _figures(found.all, float32),
+        "alone": {cost.effect: _figures(cost.alone, float32) for cost in found.effects},
+        "without": {cost.effect: _figures(cost.without, float32) for cost in found.effects},
     }
 
 
 def sweep(
     case: Case, program: Program, what: Sweep, runs: int, say: Callable[[str], None]
 ) -> dict[str, Any]:
-    """The scores at each value of ``what``; ``say`` hears of values that are refused."""
+    """The mean over chips at each value of ``what``; ``say`` hears of values that are refused."""
     base, data = program.manifest["target"], case.samples(case.scan)
     points = []
     for value in what.values:
         target = what.target(base, value)
         try:
             there = compile_for(case, target) if what.in_program else on_target(program, target)
-            points.append({"value": value, "scores": chips(there, case, data, runs)})
+            chips = [
+                _own_figures(simulate(there, case, data, mode="noisy", seed=seed))
+                for seed in range(min(runs, case.runs))
+            ]
         except SemcError as error:
             say(f"{case.name} at {what.axis} = {value:g} is left out: {error}")
-    return {"labels": int(data["labels"].size), "points": points}
+            continue
+        points.append({"value": value, **{key: fmean(f[key] for f in chips) for key in chips[0]}})
+    return {"labels": int(data["labels"].size), "chips": min(runs, case.runs), "points": points}
+
+
+def simulate(program: Program, case: Case, data: Arrays, **options: Any) -> Any:
+    """``program`` on ``data``, beside ONNX Runtime."""
+    return semc.simulate(program, data, reference=case.model, **options)
+
+
+def _figures(found: Any, float32: float) -> Figures:
+    """What ``found`` (a trial, or means by name) lost against the accuracy ``float32``."""
+    values = found if isinstance(found, Mapping) else found.as_dict()
+    return {
+        "points_lost": _points(float32 - values["accuracy"]),
+        "sqnr_db": min(values["sqnr_db"], MOST_DB),
+    }
+
+
+def _own_figures(result: Any) -> Figures:
+    """Those of the run that a simulation reports itself."""
+    found = {"accuracy": result.accuracy, "sqnr_db": result.reference["sqnr_db"]}
+    return _figures(found, result.reference["accuracy"])
+
+
+def _points(share: float | None) -> float | None:
+    return None if share is None else 100 * share
 
 
 def _toml(data: Mapping[str, Any], section: str = "") -> str:

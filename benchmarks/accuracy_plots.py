@@ -4,7 +4,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from accuracy_page import PROMISE_POINTS, mean_sqnr_db, points
+from accuracy_page import PROMISE_POINTS, points
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -88,9 +88,9 @@ def _chips(found: dict[str, Any]) -> "Figure":
     axes.set_yticks(range(len(models)), list(models))
     axes.invert_yaxis()
     axes.set_xlabel(
-        "accuracy lost against float32, in points (mark: a chip; bar: mean; dashed: the aim)"
+        "accuracy lost against float32, in points (mark: a read; bar: mean; dashed: the aim)"
     )
-    axes.set_title(f"Accuracy lost by each noisy chip, {found['target']}", loc="left")
+    axes.set_title(f"Accuracy lost by noisy chips, each read twice, {found['target']}", loc="left")
     return figure
 
 
@@ -98,22 +98,17 @@ def _promise(line: Any) -> None:
     line(PROMISE_POINTS["noisy"], color="black", linewidth=0.9, linestyle="--", zorder=1)
 
 
-def _sqnr_db(scores: Any) -> float:
-    found = mean_sqnr_db(scores)
-    return float("nan") if found is None else found
-
-
 def _ablation(found: dict[str, Any]) -> "Figure":
     models = found["ablation"]
     effects = list(next(iter(models.values()))["alone"])
 
-    effects.sort(key=lambda e: fmean(_sqnr_db(m["alone"][e]) for m in models.values()))
+    effects.sort(key=lambda e: fmean(m["alone"][e]["sqnr_db"] for m in models.values()))
     rows = ["all effects", *effects, "no effect"]
     figure, (axes,) = _figure(7, 0.27 * len(rows) + 1.5)
     for name, model in models.items():
         shown = [model["all"], *(model["alone"][e] for e in effects), model["none"]]
         axes.plot(
-            [_sqnr_db(scores) for scores in shown], range(len(rows)), linestyle="", markersize=6,
+            [figures["sqnr_db"] for figures in shown], range(len(rows)), linestyle="", markersize=6,
             alpha=0.85, **_style(found, name),
         )  # fmt: skip
     axes.set_yticks(range(len(rows)), rows)
@@ -132,8 +127,8 @@ def _sweep(sweep: dict[str, Any], found: dict[str, Any]) -> "Figure":
     every: list[float] = []
     for name, model in sweep["models"].items():
         x = [point["value"] for point in model["points"]]
-        lost = [fmean(points(point["scores"])) for point in model["points"]]
-        sqnr_db = [_sqnr_db(point["scores"]) for point in model["points"]]
+        lost = [point["points_lost"] for point in model["points"]]
+        sqnr_db = [point["sqnr_db"] for point in model["points"]]
         style = _style(found, name) | {"linewidth": 1.3, "markersize": 5}
         upper.plot(x, lost, **style)
         lower.plot(x, sqnr_db, **style)

@@ -2,14 +2,13 @@
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
 from accuracy_cases import Case, cases
-from accuracy_measure import Sweep, ablation, compile_for, sweeps
+from accuracy_measure import Sweep, ablation, accuracy, compile_for, sweeps
 from accuracy_page import page
 
 from semc.backends.targets import EFFECTS, load_target, target_from_dict, target_to_dict
@@ -44,28 +43,33 @@ def test_a_target_travels_as_text(mlp: Case) -> None:
     assert program.target == target_from_dict(SWEEPS["adc_bits"].target(BASE, 6))
 
 
-def test_without_effects_every_chip_is_the_quantized_one(mlp: Case) -> None:
-    found = ablation(mlp, compile_for(mlp, BASE), 2)
-    first, second = found["none"]
-    assert first == second
-    assert first["sqnr_db"] > 25  # 8-bit codes and converters
-    assert set(found["alone"]) == set(found["without"]) == set(EFFECTS)
-    assert found["all"][0] != found["all"][1]
+def test_figures_are_against_float32(mlp: Case) -> None:
+    program = compile_for(mlp, BASE)
+    found, effects = accuracy(mlp, program, 2, 1), ablation(mlp, program, 1, 1)
+    assert found["exact"] == {"points_lost": 0.0, "sqnr_db": pytest.approx(135, abs=15)}
+    assert found["quantized"] == effects["none"]  # the same two samples
+    assert [len(chip) for chip in found["noisy"]] == [2, 2]
+    assert found["noisy"][0] != found["noisy"][1]
+    assert effects["all"] == found["noisy"][0][0]
+    assert set(effects["alone"]) == set(effects["without"]) == set(EFFECTS)
 
 
-def test_the_page_says_how_many_chips_hold() -> None:
-    def scores(*lost: float) -> list[dict[str, Any]]:
+def test_the_page_counts_the_reads_that_hold() -> None:
+    def figures(*lost: float) -> list[dict[str, float]]:
         return [{"points_lost": x, "sqnr_db": 20.0} for x in lost]
 
-    (exact,), (quantized,) = scores(0), scores(0.25)
+    (exact,), (quantized,) = figures(0), figures(0.25)
     model = {
         "float32": 0.975,
         "labels": 450,
         "exact": exact,
         "quantized": quantized,
-        "noisy": scores(0, 1, 2),
+        "noisy": [figures(0, 1), figures(2, 3)],
+        "chips_deviation": 1.5,
+        "reads_deviation": None,
         "noisy_labels": 90,
     }
     found = {"command": "c", "semc": "v", "seconds": 1, "target": "t", "models": {"m": model}}
     text = page(found | {"ablation": {}, "sweeps": {}}, {}, Path())
-    assert "| m | 450 | 97.50% | 0.00 | 0.25 | 90 | 1.00 ± 0.82 | 2.00 | 3 | 2 |" in text
+    row = "| m | 450 | 97.50% | 0.00 | 0.25 | 90 | 1.50 | 1.50 | - | 3.00 | 2 of 4 |"
+    assert row in text.splitlines()
