@@ -61,7 +61,7 @@ def cases(minilm: Path | None) -> list[Case]:
     ]
     if minilm is None:
         return shipped
-    return [*shipped, Case("minilm", minilm, "minilm", 400, 64, 8, runs=4, swept=False)]
+    return [*shipped, Case("minilm", minilm, "minilm", 400, 48, 4, runs=3, swept=False)]
 
 
 def _example(name: str, data: str, held_out: int, chip: int, scan: int) -> Case:

@@ -91,7 +91,7 @@ def _ablation(models: dict[str, Any], plot: Any) -> list[str]:
         "Each effect of [noise](targets.md) alone, and all but each: points lost, and the",
         "signal-to-error ratio of the output in dB, which shows more than a few answers do.",
         "*(none)* is quantized mode: what weight codes, input codes and converter steps cost.",
-        f" Means over chips; chips x answers of each: {taken}.",
+        f"Means over chips; chips x answers of each: {taken}.",
         "",
         "### One effect alone",
         "",

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 # Told apart by shape as well as by colour (Okabe and Ito, for all kinds of sight).
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#000000")
 MARKERS = "osD^vPX"
-TICKS = (-2, -1, 0, 1, 2, 5, 10, 20, 50, 100)
+TICKS = (-100, -50, -20, -10, -5, -2, -1, 0, 1, 2, 5, 10, 20, 50, 100, 200)
 
 
 def draw(found: dict[str, Any], folder: Path, suffix: str = ".svg") -> dict[str, Path]:
@@ -57,9 +57,12 @@ def _style(found: dict[str, Any], model: str) -> dict[str, Any]:
 
 def _points_scale(axis: Any, lost: list[float]) -> None:
     """Few ticks, for small losses and collapses alike: the scale is logarithmic beyond 2."""
-    highest = max([*lost, 2.0])
-    ticks = [t for t in TICKS if min([*lost, 0.0]) - 1 <= t]
-    ticks = [t for i, t in enumerate(ticks) if i == 0 or ticks[i - 1] < highest]
+    lowest, highest = min([*lost, 0.0]), max([*lost, PROMISE_POINTS["noisy"]])
+    ticks = [
+        tick
+        for before, tick, after in zip(TICKS, TICKS[1:-1], TICKS[2:], strict=False)
+        if lowest < after and before < highest
+    ]
     axis.set_major_locator(_fixed(ticks))
     axis.set_minor_locator(_fixed([]))
     axis.set_major_formatter(lambda value, _: f"{value:g}")
