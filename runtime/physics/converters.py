@@ -42,8 +42,8 @@ def quantise_input(
     codes = np.empty(x.shape, np.float32)
     rows = np.ascontiguousarray(x, np.float32).reshape(-1, x.shape[-1])
     if scale is None:
-        scales = np.zeros((len(rows), 1), np.float32)
-        _largest_magnitudes(rows, scales[:, 0])
+        scales = np.empty((len(rows), 1), np.float32)
+        _largest_magnitudes(rows.view(np.int32), scales.view(np.int32)[:, 0])
     else:
         given = np.broadcast_to(np.asarray(scale, np.float32), (*lead, 1))
         scales = np.ascontiguousarray(given).reshape(-1, 1)
@@ -52,13 +52,15 @@ def quantise_input(
     return codes, scales.reshape(*lead, 1)
 
 
-@numba.njit(cache=True, nogil=True, fastmath={"contract", "nsz", "nnan"})
-def _largest_magnitudes(x, out):  # type: ignore[no-untyped-def]
-    for i in range(x.shape[0]):
-        row = x[i]
-        top = _F(0)
+@numba.njit(cache=True, nogil=True)
+def _largest_magnitudes(bits, out):  # type: ignore[no-untyped-def]
+    """Of float32 rows by their bits: without the sign, they are in order as integers."""
+    for i in range(bits.shape[0]):
+        row = bits[i]
+        top = np.int32(0)
         for k in range(row.size):
-            top = max(top, abs(row[k]))
+            size = np.int32(row[k] & np.int32(0x7FFFFFFF))
+            top = size if size > top else top
         out[i] = top
 
 
