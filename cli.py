@@ -110,6 +110,11 @@ cli.command_class = ReportingCommand
     help="How samples set ranges: mse, minmax or percentile[:P].",
 )
 @click.option(
+    "--dynamic-inputs",
+    is_flag=True,
+    help="Find the range of each input vector while running, though there are samples.",
+)
+@click.option(
     "--rounding",
     type=click.Choice(("nearest", "compensated")),
     default="nearest",
@@ -168,6 +173,7 @@ def compile_command(
     output: str | None,
     calibrate: str | None,
     ranges: str,
+    dynamic_inputs: bool,
     rounding: str,
     energy_budget: float | None,
     min_sqnr_db: float | None,
@@ -203,7 +209,9 @@ def compile_command(
     options = CompileOptions(
         target=target,
         calibrate=calibrate,
-        quantization=Quantization(ranges, rounding, energy_budget, min_sqnr_db, sensitivity),
+        quantization=Quantization(
+            ranges, rounding, energy_budget, min_sqnr_db, sensitivity, dynamic_inputs
+        ),
         dims=dims,
         weights=not no_weights,
         keep_levels=check_levels,

@@ -63,6 +63,8 @@ class Quantization:
     """SQNR of the outputs that assigned resolutions must leave."""
     sensitivity: bool = False
     """Whether to measure what each matrix's converters do to the outputs."""
+    dynamic_inputs: bool = False
+    """Whether the chip finds the range of each input vector while running, samples or not."""
 
     @property
     def needs_samples(self) -> bool:
@@ -87,9 +89,10 @@ def quantize_passes(target: str, options: Quantization | None = None) -> "list[M
     options = Quantization() if options is None else options
     method = RangeMethod.parse(options.ranges)
     assign = AssignPrecision(target, options.energy_budget, options.min_sqnr_db)
+    inputs = ChooseInputRanges(target, method.name, method.share)
     return [
         ComputeNonfiniteDigitally(),
-        ChooseInputRanges(target, method.name, method.share),
+        *([] if options.dynamic_inputs else [inputs]),
         RoundWeights(target, options.rounding),
         *([assign] if options.needs_samples else []),
         ChooseConverterRanges(target, method.name, method.share),

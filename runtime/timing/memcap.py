@@ -184,7 +184,11 @@ class _Costs:
         return self._ranges[key]
 
     def _drive(self, i: Instruction) -> Cost:
-        """The first position reaches the furthest array; all positions' codes are carried."""
+        """The first position reaches the furthest array; all positions' codes are carried.
+
+        Where the range of each vector is found while running, the vector engine looks for the
+        largest magnitudes before.
+        """
         tiles, x = self._range(i), self._buffer(i.ins[0])
         self._positions[i.index] = positions = x.shape[-2]
         code_bytes = self.target.numerics.input_bits / 8
@@ -194,6 +198,13 @@ class _Costs:
             "links": move_energy_j(self.target, sent, tiles.mean_mm, tiles.mean_vias),
             "sram": sram_energy_j(self.target, x.nbytes),
         }
+        if self.program.matrices[i.index].input_scale is None and not i.tiles[0]:
+            compared = {"add": float(prod(x.shape))}
+            energy["sram"] *= 2
+            energy["vector"] = vector_energy_j(self.target, compared)
+            first_s += max(
+                vector_latency_s(self.target, compared), sram_latency_s(self.target, x.nbytes)
+            )
         return Cost(first_s, energy, self._links_of(x))
 
     def _integrate(self, i: Instruction) -> Cost:
