@@ -535,15 +535,21 @@ def program_summary(program: Program) -> dict[str, Any]:
 @cli.command("targets")
 @click.argument("name", required=False)
 def targets_command(name: str | None, as_json: bool) -> None:
-    """List the targets, or show the one called NAME (or a TOML file)."""
+    """List the targets, or show the one called NAME (or a TOML file).
+
+    A memcap target that states its technology is shown beside what is published for its node.
+    """
     from .backends.targets.load import list_targets, load_target, target_to_dict
+    from .backends.targets.standing import standings
 
     if name is not None:
-        data = target_to_dict(load_target(name))
+        target = load_target(name)
+        data = target_to_dict(target)
+        known = [standing.as_dict() for standing in standings(target)]
         if as_json:
-            print_json({"target": data})
+            print_json({"target": data, "standings": known})
         else:
-            print_tree(data)
+            print_tree(data | ({"standings": known} if known else {}))
         return
     targets = [target_to_dict(load_target(each)) for each in list_targets()]
     rows = [{key: target[key] for key in ("name", "machine", "description")} for target in targets]
@@ -551,6 +557,32 @@ def targets_command(name: str | None, as_json: bool) -> None:
         print_json({"targets": rows})
     else:
         print_columns([tuple(map(str, row.values())) for row in rows])
+
+
+@cli.command("validate")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--markdown", "as_markdown", is_flag=True, help="Print tables in Markdown.")
+def validate_command(names: tuple[str, ...], as_markdown: bool, as_json: bool) -> None:
+    """Compare published macros with what the energy, time and area model says of them.
+
+    NAME is a macro that comes with semc (all of them if none is named) or the path of a
+    .figures.toml file beside its target.
+    """
+    from .runtime.validate.evaluate import validate
+
+    if as_markdown and as_json:
+        raise click.UsageError("--markdown and --json exclude each other")
+    validation = validate(names)
+    if as_json:
+        print_json(validation.as_dict())
+    elif as_markdown:
+        from .runtime.report.validation_text import markdown
+
+        click.echo(markdown(validation), nl=False)
+    else:
+        from .runtime.report.console import print_validation
+
+        print_validation(validation)
 
 
 @cli.command("passes")

@@ -7,6 +7,8 @@ a position, all arrays at once, no contention. The simulator does not use them.
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..backends.targets.memcap_cost import mvm_latency_s
+
 if TYPE_CHECKING:
     from ..backends.targets import MemcapTarget
 
@@ -38,13 +40,12 @@ def costs_of(target: "MemcapTarget") -> MachineCosts:
     cells_ff = array.cols * (array.c_on_ff + array.c_off_ff) / 2
     line_ff = array.line_um[0] * array.line_capacitance_ff_um
     row_fj = target.dac.energy_fj + (cells_ff + line_ff) * array.read_voltage_v**2
-    read_ns = array.settle_ns + adc.columns_per_adc / 2 * adc.conversion_ns
     return MachineCosts(
         array_rows=array.rows,
         array_weight_cols=target.weight_cols,
-        read_ns=read_ns,
-        row_pj=row_fj * 1e-3,
-        column_pj=target.slices * adc.energy_fj * 1e-3,
+        read_ns=mvm_latency_s(target, 1, target.weight_cols) * 1e9,
+        row_pj=target.pulses_per_input * row_fj * 1e-3,
+        column_pj=target.slices * target.numerics.pulses * adc.energy_fj * 1e-3,
         vector_ops_per_ns=vector.lanes * vector.clock_ghz,
         vector_mac_pj=vector.energy_pj.add + vector.energy_pj.mul,
         access_pj=4 * target.sram.energy_pj_per_byte,

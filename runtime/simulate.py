@@ -195,7 +195,9 @@ def time_program(
 
         host_macs = decoded.program.manifest.get("stats", {}).get("host_macs", {})
         squares = getattr(executor, "mean_squares", None)
-        return time_memcap(decoded, squares, host_macs, getattr(executor, "block_runs", None))
+        levels = getattr(executor, "mean_levels", None)
+        runs = getattr(executor, "block_runs", None)
+        return time_memcap(decoded, squares, host_macs, runs, levels)
     from .timing.mesh import time_program as time_mesh
 
     return time_mesh(decoded, getattr(executor, "block_runs", None))

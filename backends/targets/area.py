@@ -1,7 +1,8 @@
 """Silicon area of a memcap chip, one formula in one place.
 
 The base die lies under the array layers (CMOS under array, as in 3-D NAND), so the die is as large
-as the larger of the two: A = max(A_base, A_layer).
+as the larger of the two: A = max(A_base, A_layer). Where ``stack.planar`` says that the arrays lie
+beside their circuits, as in a macro without a stack, it is the sum: A = A_base + layers A_layer.
 """
 
 from .memcap import MemcapTarget
@@ -28,7 +29,9 @@ def area_parts_mm2(target: MemcapTarget) -> dict[str, float]:
     sites = target.stack.grid_rows * target.stack.grid_cols
     layer = sites * width_um * height_um * 1e-6
     total = sum(base.values())
-    return base | {"base": total, "layer": layer, "die": max(total, layer)}
+    planar = total + target.stack.layers * layer
+    die = planar if target.stack.planar else max(total, layer)
+    return base | {"base": total, "layer": layer, "die": die}
 
 
 def die_area_mm2(target: MemcapTarget) -> float:

@@ -15,6 +15,7 @@ from typing import Literal
 
 from pydantic import model_validator
 
+from .digital import Digital
 from .memcap_sections import (
     EFFECTS,
     Adc,
@@ -30,6 +31,7 @@ from .memcap_sections import (
     Vector,
 )
 from .schema import Name, NonNegative, Section, unsourced
+from .technology import Technology
 
 __all__ = ["EFFECTS", "HOST_BYTES", "SECTIONS", "MemcapTarget"]
 
@@ -54,6 +56,10 @@ class MemcapTarget(Section):
     host: Host
     controller: Controller
     noise: Noise
+    digital: Digital | None = None
+    """Adders in the cells in place of charge; the converters then stand for none."""
+    technology: Technology | None = None
+    """The process and the supply at which the constants hold; needed to leave that supply."""
     leakage_w: NonNegative
     budget_area_mm2: NonNegative = 0.0
     """The area this chip was meant to fit; 0 = none stated."""
@@ -84,6 +90,10 @@ class MemcapTarget(Section):
                 f"dac.bits ({self.dac.bits}) must be at least numerics.input_bits "
                 f"({self.numerics.input_bits})"
             )
+        if self.array.drive == "pulses" and self.numerics.input_coding == "bit-serial":
+            faults.append(
+                "array.drive 'pulses' and numerics.input_coding 'bit-serial' exclude each other"
+            )
         stuck = self.noise.stuck_on_fraction + self.noise.stuck_off_fraction
         if stuck > 1:
             faults.append(f"noise.stuck_on_fraction + stuck_off_fraction ({stuck}) must be <= 1")
@@ -108,6 +118,8 @@ class MemcapTarget(Section):
     @property
     def columns_per_weight(self) -> int:
         """Physical columns per logical column of weights."""
+        if self.digital is not None:
+            return self.digital.columns_per_weight(self.numerics.weight_bits)
         return 2 * self.slices
 
     @property
@@ -136,10 +148,27 @@ class MemcapTarget(Section):
         return math.ceil(self.array.cols / self.adc.columns_per_adc)
 
     @property
+    def pulses_per_input(self) -> int:
+        """Full pulses that the largest input code puts on its row; 1 for an amplitude."""
+        if self.array.drive == "pulses":
+            return int(2 ** (self.numerics.input_bits - 1) - 1)
+        return self.numerics.pulses
+
+    def column_conversion_ns(self, adc_bits: int | None = None) -> float:
+        """Time to convert a column: a cycle a bit, and those of the reset where it is converted.
+
+        ``adc_bits`` is where the converter stops; None takes all its bits.
+        """
+        cycles = self.adc.bits if adc_bits is None else adc_bits
+        if self.array.double_sampling:
+            cycles += self.array.reset_bits
+        return self.adc.conversion_ns * cycles / self.adc.bits
+
+    @property
     def read_period_ns(self) -> float:
         """Time between two drives of a full array: settle, then convert all its pairs."""
         rounds = math.ceil(self.weight_cols * self.slices / self.adcs_per_array)
-        return self.array.settle_ns + rounds * self.adc.conversion_ns
+        return self.array.settle_ns + rounds * self.column_conversion_ns()
 
     @property
     def site_um(self) -> tuple[float, float]:
@@ -149,7 +178,7 @@ class MemcapTarget(Section):
 
     @property
     def area_mm2(self) -> float:
-        """Die area, mm2: the larger of the base die and one array layer."""
+        """Die area, mm2 (area.py)."""
         from .area import die_area_mm2
 
         return die_area_mm2(self)

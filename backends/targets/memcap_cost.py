@@ -33,44 +33,128 @@ def mvm_energy_j(
     positions: float,
     mean_square_input: float,
     mean_level: float | None = None,
+    mean_abs_input: float | None = None,
     adc_bits: int | None = None,
 ) -> dict[str, float]:
     """Energy of ``positions`` reads of one array, by part.
 
-    - ``array``: 2 f C V^2 <x^2> over the cells of the driven rows (charge and discharge, f = 1/2
-      for a step). Unused columns hang on the rows at C_off.
+    - ``array``: 2 f C V^2 per read over the cells of the driven rows (charge and discharge, f = 1/2
+      for a step), C being what lets charge flow (``_row_ff``) and V^2 what the inputs put on a row
+      (``_driven``). Unused columns hang on the rows at C_off.
     - ``drivers``: the same for the wire of the row lines.
-    - ``dac``: one conversion per driven row, ``adc``: FOM_W 2^B + k 4^B per slice and column
-      (Murmann, ADC survey), ``amplifier``: bias power over the read, ``accumulate``: one addition
-      per conversion (shift-add of slices, sum of tiles).
+    - ``dac``: one conversion per driven row, and x^2 V^2 / R of its ladder over the read; ``adc``:
+      FOM_W 2^B + k 4^B per slice and column (Murmann, ADC survey), ``amplifier``: bias power over
+      the read, ``accumulate``: one addition per conversion (shift-add of slices and input bits,
+      sum of tiles). A bit-serial input drives and converts for each of its bits.
+
+    An array of adders (``target.digital``) has its own parts.
 
     Args:
         rows_used, weight_cols_used: extent of the tile, in rows and logical columns.
         mean_square_input: mean of the squared normalised input, in [0, 1].
         mean_level: mean magnitude of a slice in levels; None assumes uniform levels.
+        mean_abs_input: mean magnitude of the normalised input; None assumes uniform inputs.
         adc_bits: bits after which the converters stop; None takes the target's.
     """
-    array = target.array
+    array, dac = target.array, target.dac
+    if target.digital is not None:
+        numerics = target.numerics
+        one = target.digital.read_energy_j(
+            array.rows, array.cols, numerics.weight_bits, numerics.input_bits
+        )
+        return {part: positions * joules for part, joules in one.items()}
     if mean_level is None:
         mean_level = (array.levels - 1) / 2
     pairs = weight_cols_used * target.slices
-    # One leg of a pair carries the magnitude, both carry C_off, as do the unused columns.
-    row_ff = array.cols * array.c_off_ff + pairs * mean_level * array.level_ff
     wire_ff = array.line_um[0] * array.line_capacitance_ff_um
     loss = 2 * (adiabatic_factor(array.ramp_rc_ratio) if array.drive == "adiabatic" else 0.5)
-    square_v2 = loss * array.read_voltage_v**2 * mean_square_input
+    driven = loss * _driven(target, mean_square_input, mean_abs_input)
+    square_v2 = driven * array.read_voltage_v**2
     reads = rows_used * positions
+    conversions = positions * pairs * target.numerics.pulses
     amplifiers = 2 * pairs if array.readout == "amplifier" else 0
     busy_s = mvm_latency_s(target, positions, weight_cols_used, adc_bits)
-    conversion_fj = target.adc.energy_at_fj(target.adc.bits if adc_bits is None else adc_bits)
+    ladder_w = (
+        mean_square_input * array.read_voltage_v**2 / (dac.ladder_kohm * 1e3)
+        if dac.ladder_kohm
+        else 0.0
+    )
+    row_ff = _row_ff(target, rows_used, pairs, mean_level)
+    drive_j = reads * target.numerics.pulses * dac.energy_fj * 1e-15
     return {
         "array": reads * row_ff * 1e-15 * square_v2,
         "drivers": reads * wire_ff * 1e-15 * square_v2,
-        "dac": reads * target.dac.energy_fj * 1e-15,
+        "dac": drive_j + rows_used * ladder_w * busy_s,
         "amplifier": amplifiers * array.amplifier_power_uw * 1e-6 * busy_s,
-        "adc": positions * pairs * conversion_fj * 1e-15,
-        "accumulate": positions * pairs * target.vector.energy_pj.add * 1e-12,
+        "adc": conversions * _conversion_fj(target, adc_bits) * 1e-15,
+        "accumulate": conversions * target.vector.energy_pj.add * 1e-12,
     }
+
+
+def _conversion_fj(target: MemcapTarget, adc_bits: int | None) -> float:
+    """Energy of converting one column, with its reset where that is sampled too.
+
+    The reset has ``reset_bits`` steps of the same size: as little switching as those bits need,
+    but decisions as exact as the column's own, a share of its thermal term.
+    """
+    adc, array = target.adc, target.array
+    bits = adc.bits if adc_bits is None else adc_bits
+    energy_fj = adc.energy_at_fj(bits)
+    if array.double_sampling:
+        energy_fj += adc.fom_walden_fj * 2.0**array.reset_bits
+        energy_fj += adc.fom_thermal_fj * 4.0**bits * array.reset_bits / bits
+    return energy_fj
+
+
+def _driven(target: MemcapTarget, mean_square: float, mean_abs: float | None) -> float:
+    """Squared steps that one input makes on its row, in units of V^2.
+
+    An amplitude x makes one step, x^2; a code of n pulses n full ones; a bit-serial code one for
+    each set bit of its magnitude. Half the bits are set, or fewer where inputs are so small that
+    the upper ones are not; a single bit is set as often as its square is 1.
+    """
+    if mean_abs is None:
+        mean_abs = math.sqrt(3 * mean_square) / 2  # uniform in [-a, a]: a^2/3 and a/2
+    if target.array.drive == "pulses":
+        return target.pulses_per_input * mean_abs
+    if target.numerics.input_coding == "amplitude":
+        return mean_square
+    bits = target.pulses_per_input
+    if bits == 1:
+        return mean_square
+    used = bits + math.log2(min(1.0, 2 * mean_abs)) if mean_abs > 0 else 0.0
+    return max(used, 0.0) / 2
+
+
+def _row_ff(target: MemcapTarget, rows_used: float, pairs: float, mean_level: float) -> float:
+    """Capacitance through which one row of cells takes charge, fF.
+
+    One leg of a pair carries the magnitude, both carry C_off, as do the unused columns. An
+    amplifier holds its column still, so a row sees its cells whole. A passive column follows its
+    rows: a cell is in series with the rest of its column, C (1 - C / C_column), for inputs that do
+    not go together.
+    """
+    array = target.array
+    on_ff = array.c_off_ff + mean_level * array.level_ff
+    line_ff = array.line_um[1] * array.line_capacitance_ff_um + array.adc_input_ff
+
+    def seen_ff(cell_ff: float) -> float:
+        if array.readout == "amplifier" or not cell_ff:
+            return cell_ff
+        column_ff = rows_used * cell_ff + (array.rows - rows_used) * array.c_off_ff + line_ff
+        return cell_ff * (1 - cell_ff / column_ff)
+
+    return pairs * seen_ff(on_ff) + (array.cols - pairs) * seen_ff(array.c_off_ff)
+
+
+def settle_latency_s(target: MemcapTarget, positions: float) -> float:
+    """Time that the rows of one array are driven in ``positions`` reads: every pulse settles.
+
+    Adders have no such phase.
+    """
+    if target.digital is not None:
+        return 0.0
+    return positions * target.pulses_per_input * target.array.settle_ns * 1e-9
 
 
 def mvm_latency_s(
@@ -78,13 +162,15 @@ def mvm_latency_s(
 ) -> float:
     """Time of ``positions`` reads of one array: settle, then the converters go round the pairs.
 
-    Pairs are dealt to the converters in turn, so a narrow tile uses all of them. A successive
-    approximation takes a cycle a bit, so one that stops after ``adc_bits`` takes that share.
+    Pairs are dealt to the converters in turn, so a narrow tile uses all of them. Each bit of a
+    bit-serial input is converted before the next one settles. A successive approximation takes a
+    cycle a bit, so one that stops after ``adc_bits`` takes that share.
     """
+    if target.digital is not None:
+        return positions * target.digital.read_latency_s(target.numerics.input_bits)
     rounds = math.ceil(weight_cols_used * target.slices / target.adcs_per_array)
-    share = 1.0 if adc_bits is None else adc_bits / target.adc.bits
-    conversion_ns = target.adc.conversion_ns * share
-    return positions * (target.array.settle_ns + rounds * conversion_ns) * 1e-9
+    convert_s = rounds * target.numerics.pulses * target.column_conversion_ns(adc_bits) * 1e-9
+    return settle_latency_s(target, positions) + positions * convert_s
 
 
 def vector_energy_j(target: MemcapTarget, counts: Mapping[str, float]) -> float:

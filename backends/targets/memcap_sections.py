@@ -32,6 +32,8 @@ class Stack(Section):
     """Capacitance that each further layer's via adds to a column on its way to the base die."""
     via_resistance_ohm: NonNegative = 0.0
     """Resistance that each further layer's via adds to a column."""
+    planar: bool = False
+    """The arrays lie beside the base die's circuits, not above them: a macro without a stack."""
 
     @model_validator(mode="after")
     def _plannable(self) -> "Stack":
@@ -77,7 +79,9 @@ class Array(Section):
     """Convert each column after its reset too, with ``reset_bits`` steps of the same size, and
     subtract: what the reset froze on it (kT/C, offset) goes away."""
     reset_bits: Annotated[int, Field(ge=1, le=24)] = 5
-    drive: Literal["step", "adiabatic"] = "step"
+    drive: Literal["step", "adiabatic", "pulses"] = "step"
+    """An input is one voltage step or ramp of its size, or as many full pulses as its code says.
+    ``settle_ns`` is then the time of one pulse."""
     ramp_rc_ratio: NonNegative = 0.0
     """Adiabatic drive: r = RC / ramp time."""
     endurance_writes: Positive
@@ -145,7 +149,6 @@ class Numerics(Section):
     window_correction: bool = True
     """Digital correction of the mean loss of window (drift, read frequency), which reference
     cells show at each read."""
-
     pair_repair: bool = True
     """The healthy cell of a differential pair makes up for a stuck one when it is written."""
 
@@ -191,6 +194,8 @@ class Dac(Section):
     energy_fj: NonNegative
     area_um2: NonNegative
     gain_sigma: NonNegative
+    ladder_kohm: NonNegative = 0.0
+    """Resistance of a resistor ladder, which draws x^2 V^2 / R as long as it drives; 0 = none."""
 
 
 class OpEnergy(Section):

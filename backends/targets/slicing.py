@@ -22,6 +22,8 @@ from numpy.typing import NDArray
 from .lossless import lossless_full_scale, units_per_step, worst_range
 from .memcap import MemcapTarget
 
+#: Codes counted in one pass: counting widens each to eight bytes.
+_COUNT_AT_ONCE = 1 << 20
 _ELEMENTS = 1 << 22
 
 
@@ -50,6 +52,19 @@ def slice_weights(target: MemcapTarget) -> NDArray[np.float32]:
     digits = _digits(target)
     shifts = np.cumsum([0, *(bits for bits, _ in digits[:-1])])
     return (2.0**shifts / [spacing for _, spacing in digits]).astype(np.float32)
+
+
+def mean_level(codes: NDArray[np.int8], target: MemcapTarget) -> float:
+    """Mean magnitude of a slice, in levels, over all ``codes`` (any shape) and slices.
+
+    0 where there are none.
+    """
+    flat = codes.reshape(-1).view(np.uint8)
+    counts = np.zeros(256, np.int64)
+    for begin in range(0, flat.size, _COUNT_AT_ONCE):
+        counts += np.bincount(flat[begin : begin + _COUNT_AT_ONCE], minlength=256)
+    levels = np.abs(split_slices(np.arange(256, dtype=np.uint8).view(np.int8), target))
+    return float(counts @ levels.mean(axis=0, dtype=np.float64) / max(flat.size, 1))
 
 
 def slice_ratio(levels: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -82,6 +82,11 @@ class MemcapExecutor(Executor):
         return self._products.mean_squares
 
     @property
+    def mean_levels(self) -> dict[int, float]:
+        """By matrix that was read, the mean level of what its cells store."""
+        return self._products.mean_levels
+
+    @property
     def block_runs(self) -> dict[int, float]:
         """How often each block ran for each time its control operation did."""
         return self._control.mean_runs

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ...backends.memcap.decode import Matrix, MemcapProgram
+from ...backends.targets.slicing import mean_level
 from ...errors import ProgramError
 from .crossbar import Mode as ArrayMode
 from .crossbar import PreparedMatrix, prepare_matrix, run_exact, run_matrix
@@ -34,6 +35,7 @@ class Products:
         self._prepared: dict[tuple[int, Tiles], PreparedMatrix] = {}
         self._squares: dict[int, float] = {}
         self._counts: dict[int, int] = {}
+        self._levels: dict[int, float] = {}
         for matrix in program.matrices:
             _check_stored(matrix, mode)
 
@@ -41,6 +43,16 @@ class Products:
     def mean_squares(self) -> dict[int, float]:
         """By matrix, the mean square of all its inputs so far over their full scale."""
         return {m: self._squares[m] / n for m, n in self._counts.items() if n}
+
+    @property
+    def mean_levels(self) -> dict[int, float]:
+        """By matrix that was read and has codes, the mean level of its stored slices."""
+        for number in self._counts:
+            codes = self.program.matrices[number].codes
+            if codes is not None and number not in self._levels:
+                tensor = self.program.program.tensors[codes]
+                self._levels[number] = mean_level(tensor, self.program.target)
+        return dict(self._levels)
 
     def count(self, number: int, tiles: Tiles, x: np.ndarray) -> None:
         """Take the input of a product into the statistics (once, at its first tiles)."""

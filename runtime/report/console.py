@@ -6,11 +6,14 @@ On a terminal lines are folded to its width; in a pipe or a file they stay whole
 import os
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
+
+if TYPE_CHECKING:
+    from ..validate.evaluate import Validation
 
 #: Width of reports that no terminal shows: nothing is folded.
 _UNFOLDED = 1000
@@ -181,6 +184,26 @@ def print_simulation(report: Mapping[str, Any]) -> None:
         if key in report:
             _print(console, "")
             _print(console, part(report[key]))
+
+
+def print_validation(validation: "Validation") -> None:
+    """Published macros against the model, a table each, and the summary."""
+    from . import validation_text as text
+
+    console = _console()
+    for name, macro in validation.macros.items():
+        table = _table(*text.COLUMNS, texts=text.TEXT_COLUMNS)
+        for row in validation.rows:
+            if row.macro == name:
+                table.add_row(*map(Text, text.figure_cells(row)))
+        _print(console, Text(macro.title, style="bold"))
+        _print(console, Text(f"at the calibration point: {text.efficiency_line(macro)}"))
+        _print(console, table)
+        _print(console, "")
+    table = _table(*text.SUMMARY_COLUMNS)
+    for name, summary in validation.summaries.items():
+        table.add_row(*map(Text, text.summary_cells(name, summary)))
+    _print(console, table)
 
 
 def _budget(value: float, budget: float, unit: str) -> str:

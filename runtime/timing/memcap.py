@@ -24,6 +24,7 @@ from ...backends.targets.memcap_cost import (
     move_latency_s,
     mvm_energy_j,
     mvm_latency_s,
+    settle_latency_s,
     site_distance_mm,
     sram_energy_j,
     sram_latency_s,
@@ -57,14 +58,16 @@ def time_program(
     mean_square: Mapping[int, float] | None = None,
     host_macs: Mapping[str, int] | None = None,
     block_runs: Mapping[int, float] | None = None,
+    mean_level: Mapping[int, float] | None = None,
 ) -> TimedProgram:
     """Time one inference of ``program``.
 
-    ``mean_square`` holds the measured mean square of the normalised inputs by matrix number;
+    ``mean_square`` holds the measured mean square of the normalised inputs by matrix number,
+    ``mean_level`` the mean level of what is stored (uniform values where it is not known);
     ``host_macs`` the multiply-accumulates of kernels that run on the host, by ``host_key``;
     ``block_runs`` how often a block ran each time its control operation did, where it was measured.
     """
-    costs = _Costs(program, mean_square or {}, host_macs or {})
+    costs = _Costs(program, mean_square or {}, mean_level or {}, host_macs or {})
     timed: dict[int, TimedProgram] = {}
     for block in reversed(range(len(program.blocks))):  # those inside come after
         timed[block] = _time_block(costs, program.blocks[block], timed, block_runs or {})
@@ -128,11 +131,13 @@ class _Costs:
         self,
         program: MemcapProgram,
         mean_square: Mapping[int, float],
+        mean_level: Mapping[int, float],
         host_macs: Mapping[str, int],
     ) -> None:
         self.program = program
         self.target: MemcapTarget = program.target
         self.mean_square = mean_square
+        self.mean_level = mean_level
         self.host_macs = host_macs
         self._ranges: dict[tuple[int, int, int], _TileRange] = {}
         self._costs: dict[Opcode, Callable[[Instruction], Cost]] = {
@@ -192,21 +197,22 @@ class _Costs:
         return Cost(first_s, energy, self._links_of(x))
 
     def _integrate(self, i: Instruction) -> Cost:
-        settle_s = self._positions[i.index] * self.target.array.settle_ns * 1e-9
+        settle_s = settle_latency_s(self.target, self._positions[i.index])
         return Cost(settle_s * self._range(i).rounds, {})
 
     def _convert(self, i: Instruction) -> Cost:
         tiles, positions = self._range(i), self._positions[i.index]
-        settle_s = positions * self.target.array.settle_ns * 1e-9
+        settle_s = settle_latency_s(self.target, positions)
         bits = self.program.matrices[i.index].adc_bits
         read_s = mvm_latency_s(self.target, positions, tiles.widest, bits)
         carried = tiles.rows_total * positions * self.target.numerics.input_bits / 8
         link_s = carried / (self.target.links.bandwidth_gb_s * 1e9)
         duration_s = max((read_s - settle_s) * tiles.rounds, link_s - settle_s * tiles.rounds)
         square = self.mean_square.get(i.index, ASSUMED_MEAN_SQUARE)
+        level = self.mean_level.get(i.index)
         parts: dict[str, float] = {}
         for (rows, cols), count in tiles.sizes.items():
-            one = mvm_energy_j(self.target, rows, cols, positions, square, adc_bits=bits)
+            one = mvm_energy_j(self.target, rows, cols, positions, square, level, adc_bits=bits)
             parts = add_parts(parts, {name: joules * count for name, joules in one.items()})
         return Cost(duration_s, parts)
 

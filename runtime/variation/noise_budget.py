@@ -37,8 +37,8 @@ from .worker_pool import map_blocks
 MOST_ROWS = 256
 #: Bits that converters get beyond their own where their rounding is to be out of the picture.
 FINE_BITS = 8
-#: Bits with which a converter over the worst case of the weights neither clips nor rounds.
-IDEAL_BITS = 24
+#: And with which one over the worst case of the weights neither clips nor rounds.
+IDEAL_BITS = 16
 
 ROUNDINGS = ("input_clipping", "input_rounding", "weight_rounding", "adc_clipping", "adc_rounding")
 
@@ -186,9 +186,10 @@ class _Measurement:
             y = Products(variant, mode, self.seed).run(number, tiles, of, stream=0)
             return y.astype(np.float64)
 
-        fine = _with_converters(program, program.target.adc.bits + FINE_BITS)
-        ideal = product(_unclipped(_with_converters(program, IDEAL_BITS)), "quantized")
-        clipped, quantized = product(fine, "quantized"), product(program, "quantized")
+        plain = _without_bias(program)
+        fine = _with_converters(plain, FINE_BITS)
+        ideal = product(_unclipped(_with_converters(plain, IDEAL_BITS)), "quantized")
+        clipped, quantized = product(fine, "quantized"), product(plain, "quantized")
         matrix = program.matrices[number]
         cut, rounded = _input_codes(matrix, x, program.target.numerics.input_bits)
         exact = product(program, "exact")
@@ -232,13 +233,22 @@ def _input_codes(matrix: Matrix, x: Array, bits: int) -> tuple[Array, Array]:
     return cut, np.rint(codes) * step
 
 
-def _with_converters(program: MemcapProgram, bits: int) -> MemcapProgram:
-    """``program`` with converters of ``bits`` whose errors are the same in volts."""
-    target = program.target
-    more = 2.0 ** (bits - target.adc.bits)
-    errors = {k: v * more for k, v in target.adc.model_dump().items() if k.endswith("_lsb")}
-    adc = target.adc.model_copy(update={**errors, "bits": bits})
-    return replace(program, target=target.model_copy(update={"adc": adc}))
+def _without_bias(program: MemcapProgram) -> MemcapProgram:
+    """``program`` without the digital bias, which makes up for the mean of several sources."""
+    matrices = [replace(matrix, bias=None) for matrix in program.matrices]
+    return replace(program, matrices=matrices)
+
+
+def _with_converters(program: MemcapProgram, more: int) -> MemcapProgram:
+    """``program`` with converters of ``more`` bits whose errors are the same in volts."""
+    target, finer = program.target, 2.0**more
+    errors = {k: v * finer for k, v in target.adc.model_dump().items() if k.endswith("_lsb")}
+    adc = target.adc.model_copy(update={**errors, "bits": target.adc.bits + more})
+    matrices = [
+        replace(matrix, adc_bits=None if matrix.adc_bits is None else matrix.adc_bits + more)
+        for matrix in program.matrices
+    ]
+    return replace(program, target=target.model_copy(update={"adc": adc}), matrices=matrices)
 
 
 def _unclipped(program: MemcapProgram) -> MemcapProgram:

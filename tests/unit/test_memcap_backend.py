@@ -13,12 +13,14 @@ from semc.backends.memcap.emit import emit_program, instructions_of
 from semc.backends.memcap.isa import RECORD, Opcode
 from semc.backends.program import Program, load_program
 from semc.backends.tables import BufferEntry, decode_names
+from semc.backends.targets.slicing import mean_level, split_slices
 from semc.compiler.placement.issue import EventOrder, StackGuard
 from semc.dialects import analog
 from semc.errors import InputError, IRError, ProgramError
 from semc.runtime.execute.arena import Arena, used_bytes
 from semc.runtime.execute.interleave import interleave
 from semc.runtime.execute.memcap import MemcapExecutor
+from semc.runtime.timing.memcap import time_program
 
 from .memcap_programs import (
     CHAIN,
@@ -163,6 +165,32 @@ def test_statistics_are_the_mean_square_of_normalised_inputs() -> None:
         executor.run({"input0": x})
     unit = xs[0] / np.abs(xs[0]).max(axis=1, keepdims=True)
     assert executor.mean_squares == {0: pytest.approx(float((unit**2).mean()) / 2, rel=1e-5)}
+
+
+def test_stored_levels_set_the_energy_of_the_rows() -> None:
+    program = compiled(TWO_LAYERS, fc_weights(), QUANTIZED)
+    executor = MemcapExecutor(program, "quantized")
+    assert executor.mean_levels == {}  # nothing was read yet
+    executor.run({"input0": sample((2, 200), 1)})
+    codes = program.tensors[executor.program.matrices[0].codes]
+    level = float(np.abs(split_slices(codes, demo_target())).mean())
+    assert executor.mean_levels == {0: pytest.approx(level, rel=1e-6)}
+    assert 0 < level < 15
+    array_j = [
+        time_program(executor.program, mean_level=levels).parts_j["array"]
+        for levels in ({0: 0.0}, {0: level}, {0: 7.5}, None)
+    ]
+    assert array_j[2] == array_j[3]  # uniform levels are assumed
+    assert array_j[1] == pytest.approx(
+        array_j[0] + (array_j[2] - array_j[0]) * level / 7.5, rel=1e-9
+    )
+
+
+def test_mean_level_counts_in_pieces() -> None:
+    codes = np.random.default_rng(3).integers(-127, 128, (3, 5, 100_003), dtype=np.int8)
+    expected = np.abs(split_slices(codes, demo_target())).mean(dtype=np.float64)
+    assert mean_level(codes, demo_target()) == pytest.approx(expected, rel=1e-9)
+    assert mean_level(codes[:0], demo_target()) == 0.0
 
 
 @pytest.mark.parametrize(

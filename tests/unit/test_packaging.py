@@ -53,10 +53,10 @@ def test_wheel_has_one_top_level_name(wheel_names: list[str]) -> None:
 
 
 def test_wheel_holds_every_data_file(repository: Path, wheel_names: list[str]) -> None:
-    targets = sorted(path.name for path in (repository / "backends/targets").glob("*.toml"))
+    targets = sorted((repository / "backends/targets").rglob("*.toml"))
     assert targets
-    for name in targets:
-        assert f"semc/backends/targets/{name}" in wheel_names
+    for path in targets:
+        assert f"semc/{path.relative_to(repository).as_posix()}" in wheel_names
     assert "semc/py.typed" in wheel_names
 
 

@@ -16,6 +16,7 @@ from semc.backends.targets.memcap_cost import (
     move_latency_s,
     mvm_energy_j,
     mvm_latency_s,
+    settle_latency_s,
     site_distance_mm,
     vector_energy_j,
     vector_latency_s,
@@ -285,3 +286,137 @@ def _keys(data: dict) -> set[str]:
 def test_documentation_explains_every_effect():
     text = (Path(__file__).parents[2] / "docs" / "physics.md").read_text()
     assert [effect for effect in targets.EFFECTS if f"\n| `{effect}` |" not in text] == []
+
+
+def changed(name: str, **sections: dict) -> targets.MemcapTarget:
+    """A shipped target with some keys of some sections changed, validated."""
+    data = targets.target_to_dict(targets.load_target(name))
+    for section, keys in sections.items():
+        data[section] = {**(data[section] or {}), **keys}
+    made = targets.target_from_dict(data)
+    assert isinstance(made, targets.MemcapTarget)
+    return made
+
+
+def test_bit_serial_inputs_drive_and_convert_for_every_bit():
+    serial = changed("memcap-demo", numerics={"input_coding": "bit-serial"})
+    whole = targets.load_target("memcap-demo")
+    assert (serial.pulses_per_input, serial.numerics.pulses) == (7, 7)
+    assert (whole.pulses_per_input, whole.numerics.pulses) == (1, 1)
+    assert mvm_latency_s(serial, 3, 10) == pytest.approx(7 * mvm_latency_s(whole, 3, 10))
+    bits, amplitude = (mvm_energy_j(t, 100, 10, 3, 1 / 3) for t in (serial, whole))
+    for part in ("adc", "dac", "accumulate", "amplifier"):
+        assert bits[part] == pytest.approx(7 * amplitude[part])
+    # Of uniform inputs half the seven bits are set, against a mean square of a third.
+    assert bits["array"] == pytest.approx(3.5 * 3 * amplitude["array"])
+    # Inputs of a quarter of the range leave the two upper bits unset.
+    quarter = mvm_energy_j(serial, 100, 10, 3, 1 / 48)
+    assert quarter["drivers"] == pytest.approx(bits["drivers"] * 5 / 7)
+    assert mvm_energy_j(serial, 100, 10, 3, 0.0)["array"] == 0.0
+
+
+def test_single_bit_inputs_count_as_often_as_they_are_set():
+    serial = changed("memcap-demo", numerics={"input_coding": "bit-serial", "input_bits": 2})
+    whole = targets.load_target("memcap-demo")
+    one, other = (mvm_energy_j(t, 100, 10, 3, 0.25) for t in (serial, whole))
+    assert one["array"] == pytest.approx(other["array"])
+
+
+def test_pulses_follow_the_size_of_the_input():
+    pulsed = changed("memcap-demo", array={"drive": "pulses"})
+    whole = targets.load_target("memcap-demo")
+    assert (pulsed.pulses_per_input, pulsed.numerics.pulses) == (127, 1)
+    most, half = (mvm_energy_j(pulsed, 100, 10, 1, x * x, mean_abs_input=x) for x in (1.0, 0.5))
+    assert half["array"] == pytest.approx(most["array"] / 2)
+    step = mvm_energy_j(whole, 100, 10, 1, 1.0)
+    assert most["array"] == pytest.approx(127 * step["array"])
+    assert most["adc"] == step["adc"]
+    settle_s = 127 * whole.array.settle_ns * 1e-9
+    assert settle_latency_s(pulsed, 2) == pytest.approx(2 * settle_s)
+    assert mvm_latency_s(pulsed, 1, 10) == pytest.approx(settle_s + 150e-9)
+    with pytest.raises(TargetError, match="exclude each other"):
+        changed(
+            "memcap-demo",
+            array={"drive": "pulses"},
+            numerics={"input_coding": "bit-serial"},
+        )
+
+
+def test_sampling_twice_converts_the_reset_too():
+    double = changed("memcap-demo", array={"double_sampling": True, "reset_bits": 4})
+    whole = targets.load_target("memcap-demo")
+    twice, once = (mvm_energy_j(t, 100, 10, 3, 1 / 3) for t in (double, whole))
+    adc = whole.adc
+    reset_fj = adc.fom_walden_fj * 16 + adc.fom_thermal_fj * 4.0**8 * 4 / 8
+    assert twice["adc"] - once["adc"] == pytest.approx(60 * reset_fj * 1e-15)
+    assert twice["array"] == once["array"]
+    # Three rounds of twelve cycles in place of eight.
+    assert mvm_latency_s(double, 1, 10) == pytest.approx(20e-9 + 3 * 75e-9)
+
+
+def test_passive_cells_are_in_series_with_their_column():
+    array = {"readout": "passive", "c_off_ff": 0.0, "c_on_ff": 15.0}
+    passive = changed("memcap-demo", array=array)
+    held = changed("memcap-demo", array={**array, "readout": "amplifier"})
+    whole = mvm_energy_j(held, 4, 32, 1, 1.0, mean_level=15.0)["array"]
+    # Four driven cells of 15 fF on a column with 0.2 fF/um of 256 um wire and a 50 fF converter.
+    share = 1 - 15 / (4 * 15 + 51.2 + 50)
+    found = mvm_energy_j(passive, 4, 32, 1, 1.0, mean_level=15.0)["array"]
+    assert found == pytest.approx(whole * share)
+
+
+def test_a_resistor_ladder_draws_current_as_long_as_it_drives():
+    ladder = changed("memcap-demo", dac={"ladder_kohm": 10.0, "energy_fj": 0.0})
+    energy = mvm_energy_j(ladder, 100, 10, 3, 0.5)["dac"]
+    assert energy == pytest.approx(100 * 0.5 * 0.25 / 10e3 * 3 * 170e-9)
+
+
+def test_a_converter_caps_the_system_whatever_the_array_does():
+    """1 pJ a conversion over 512 rows is 1.95 fJ a multiply-add: 1,024 TOPS/W."""
+    target = changed(
+        "memcap-phone",
+        array={
+            "c_on_ff": 1e-6,
+            "c_off_ff": 0.0,
+            "line_capacitance_ff_um": 0.0,
+            "levels": 128,
+            "double_sampling": False,
+        },
+        adc={"fom_walden_fj": 1000 / 256, "fom_thermal_fj": 0.0},
+        dac={"energy_fj": 0.0},
+    )
+    assert target.adc.energy_fj == pytest.approx(1000.0)
+    parts = mvm_energy_j(target, 512, target.weight_cols, 1, 1 / 3)
+    macs = 512 * target.weight_cols
+    conversions = {part: parts[part] for part in ("array", "adc")}
+    assert efficiency(macs, macs, conversions).system_tops_per_w == pytest.approx(1024, rel=1e-4)
+    assert efficiency(macs, macs, parts).system_tops_per_w < 1024
+    assert efficiency(macs, macs, {"array": parts["array"]}).array_tops_per_w > 1e6
+
+
+def digital() -> targets.MemcapTarget:
+    """An array of 128 x 128 adders."""
+    section = {
+        "carry_columns": 7, "clock_ns": 10.0, "adder_fj": 4.0, "multiplier_fj": 1.0,
+        "driver_fj": 300.0, "rows_per_register": 8, "register_fj": 5.0, "control_fj": 5000.0,
+    }  # fmt: skip
+    return changed("memcap-demo", digital=section)
+
+
+def test_adders_in_the_cells_by_hand():
+    target = digital()
+    assert (target.columns_per_weight, target.weight_cols) == (15, 8)
+    parts = mvm_energy_j(target, 100, 4, 2, 1 / 3)
+    clocks = 2 * 8
+    assert parts["array"] == pytest.approx(clocks * 128 * (128 * 4.0 + 8 * 8 * 1.0) * 1e-15)
+    assert parts["drivers"] == pytest.approx(clocks * 128 * 300e-15)
+    assert parts["accumulate"] == pytest.approx(clocks * 16 * 128 * 5e-15)
+    assert parts["controller"] == pytest.approx(clocks * 5e-12)
+    assert mvm_latency_s(target, 2, 4) == pytest.approx(clocks * 10e-9)
+    assert settle_latency_s(target, 2) == 0.0
+
+
+def test_layers_of_a_planar_macro_lie_side_by_side():
+    stacked = targets.area_parts_mm2(targets.load_target("memcap-demo"))
+    planar = targets.area_parts_mm2(changed("memcap-demo", stack={"planar": True}))
+    assert planar["die"] == pytest.approx(stacked["base"] + 4 * stacked["layer"])

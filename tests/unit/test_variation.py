@@ -1,6 +1,7 @@
 """Spread over chips and reads, the cost of effects, noise budgets: against closed forms."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -320,6 +321,9 @@ def test_independent_sources_add_up_to_the_measured_error(
 ) -> None:
     effects = ("thermal", "dac", "adc_gain", "adc_offset", "adc_noise")
     decoded = decode_program(switched_off(program, all_but(*effects)))
+    # The digital bias was fitted to other inputs.
+    plain = [replace(matrix, bias=None) for matrix in decoded.matrices]
+    decoded = replace(decoded, matrices=plain)
     inside = {number: x / 3 for number, x in inputs.items()}
     for budget in noise_budget(decoded, inside, seed=0):
         assert set(budget.sources) == {*ROUNDINGS, *effects}
