@@ -82,7 +82,7 @@ def conversion_ns(shape: tuple[int, ...], sites: NDArray[np.int32], target: Memc
     """Time from the row step to the conversion of each pair, ``[slices, tiles, cols]``: the
     converters go round the pairs."""
     turn = pair_numbers(shape[0], shape[3], sites) // target.adcs_per_array
-    wait_ns = target.array.settle_ns + turn * target.adc.conversion_ns
+    wait_ns = target.array.settle_ns + turn * target.column_conversion_ns()
     return wait_ns.astype(np.float32)
 
 
