@@ -5,26 +5,16 @@ callers may split the work over threads without changing a bit of the result. No
 results are those of IEEE float64 in the order written.
 """
 
-from collections.abc import Callable
-from typing import Any
-
-import numba
 import numpy as np
 import numpy.typing as npt
 
+from ...compiled import compiled
 from .formats import MAX_EXPONENT, NAN_EXPONENT
 
 FloatBlocks = npt.NDArray[np.float32] | npt.NDArray[np.float64]
 
 
-def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    try:
-        return numba.njit(cache=True, nogil=True)(function)
-    except RuntimeError:  # no writable folder for the cache: compile again in each process
-        return numba.njit(nogil=True)(function)
-
-
-@_compiled
+@compiled()
 def scan_blocks(
     x: FloatBlocks, largest: npt.NDArray[np.float64], special: npt.NDArray[np.uint8]
 ) -> None:
@@ -44,7 +34,7 @@ def scan_blocks(
         special[b] = flags
 
 
-@_compiled
+@compiled()
 def encode_blocks(
     x: FloatBlocks,
     exponents: npt.NDArray[np.int64],
@@ -119,7 +109,7 @@ def encode_blocks(
         chosen[b] = best
 
 
-@_compiled
+@compiled()
 def decode_blocks(
     codes: npt.NDArray[np.uint16],
     exponents: npt.NDArray[np.uint8],
@@ -147,7 +137,7 @@ def decode_blocks(
                 out[b, i] = values[base + depths[c]]
 
 
-@_compiled
+@compiled()
 def _dot_row(
     a: npt.NDArray[np.int32],
     b: npt.NDArray[np.int32],
@@ -181,7 +171,7 @@ def _dot_row(
     return np.float64(high) * 4294967296.0 + np.float64(low & 0xFFFFFFFF)
 
 
-@_compiled
+@compiled()
 def dot_rows(
     a: npt.NDArray[np.int32],
     b: npt.NDArray[np.int32],
@@ -197,7 +187,7 @@ def dot_rows(
         out[r] = _dot_row(a[r], b[r], a_scales[r], b_scales[r], antilogs, grid_bits, lowest)
 
 
-@_compiled
+@compiled()
 def dot_all_pairs(
     a: npt.NDArray[np.int32],
     b: npt.NDArray[np.int32],

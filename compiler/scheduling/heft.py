@@ -129,13 +129,9 @@ def _adjacency(keys: Ints, tasks: int) -> tuple[Ints, Ints]:
 
 @cache
 def _compiled_placing() -> Callable[..., int]:
-    import numba
+    from ...compiled import compiled
 
-    try:
-        compiled: Callable[..., int] = numba.njit(cache=True, nogil=True)(_place_tasks)
-    except RuntimeError:  # no writable folder for the cache: compile again in each process
-        compiled = numba.njit(nogil=True)(_place_tasks)
-    return compiled
+    return compiled()(_place_tasks)
 
 
 def _place_tasks(

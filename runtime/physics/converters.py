@@ -9,9 +9,10 @@ The compiled functions of this file call none of other files, so their cache is 
 
 import math
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from ...compiled import compiled
 
 Array = NDArray[np.float32]
 
@@ -52,7 +53,7 @@ def quantise_input(
     return codes, scales.reshape(*lead, 1)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _largest_magnitudes(bits, out):  # type: ignore[no-untyped-def]
     """Of float32 rows by their bits: without the sign, they are in order as integers."""
     for i in range(bits.shape[0]):
@@ -64,7 +65,7 @@ def _largest_magnitudes(bits, out):  # type: ignore[no-untyped-def]
         out[i] = top
 
 
-@numba.njit(cache=True, nogil=True, fastmath=_FAST)
+@compiled(fastmath=_FAST)
 def _quantise_rows(x, scale, limit, square, codes):  # type: ignore[no-untyped-def]
     for i in range(x.shape[0]):
         row, out = x[i], codes[i]
@@ -129,7 +130,7 @@ NO_STEPS = np.empty((0, 0, 0), np.float32)
 NO_DRAWS = np.empty((0, 0, 0), np.float32)
 
 
-@numba.njit(cache=True, nogil=True, fastmath=_FAST)
+@compiled(fastmath=_FAST)
 def convert(  # type: ignore[no-untyped-def]
     y, per_step, post, bits, out, draws, offset, sigma, read, norm, linear, cubic, steps
 ):

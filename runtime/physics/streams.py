@@ -13,9 +13,10 @@ The compiled functions of this file call each other and none elsewhere, so their
 
 import math
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from ...compiled import compiled
 
 Keys = NDArray[np.uint64]
 Array = NDArray[np.float32]
@@ -124,18 +125,18 @@ def _words(keys: Keys) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
     return keys.astype(np.uint32), (keys >> np.uint64(32)).astype(np.uint32)
 
 
-@numba.njit(cache=True)
+@compiled()
 def _rotated(x, r):  # type: ignore[no-untyped-def]
     return _U((x << _U(r)) | (x >> _U(32 - r)))
 
 
-@numba.njit(cache=True)
+@compiled()
 def _round(a, b, r):  # type: ignore[no-untyped-def]
     a = _U(a + b)
     return a, _U(_rotated(b, r) ^ a)
 
 
-@numba.njit(cache=True)
+@compiled()
 def _even_rounds(a, b):  # type: ignore[no-untyped-def]
     a, b = _round(a, b, 13)
     a, b = _round(a, b, 15)
@@ -143,7 +144,7 @@ def _even_rounds(a, b):  # type: ignore[no-untyped-def]
     return _round(a, b, 6)
 
 
-@numba.njit(cache=True)
+@compiled()
 def _odd_rounds(a, b):  # type: ignore[no-untyped-def]
     a, b = _round(a, b, 17)
     a, b = _round(a, b, 29)
@@ -151,7 +152,7 @@ def _odd_rounds(a, b):  # type: ignore[no-untyped-def]
     return _round(a, b, 24)
 
 
-@numba.njit(cache=True)
+@compiled()
 def threefry(k0, k1, c0, c1):  # type: ignore[no-untyped-def]
     """Two random words of a key and a counter of two words each: Threefry-2x32-20."""
     k2 = _U(k0 ^ k1 ^ _U(0x1BD11BDA))
@@ -163,7 +164,7 @@ def threefry(k0, k1, c0, c1):  # type: ignore[no-untyped-def]
     return _U(a + k2), _U(b + k0 + _U(5))
 
 
-@numba.njit(cache=True, fastmath=_FAST)
+@compiled(fastmath=_FAST)
 def _log(value):  # type: ignore[no-untyped-def]
     """Natural logarithm of a normal float32 above 0: Cephes' logf (Moshier)."""
     bits = _F(value).view(np.int32)
@@ -182,14 +183,14 @@ def _log(value):  # type: ignore[no-untyped-def]
     return y * z * square - _F(0.5) * square + z + _F(exponent) * _LN2
 
 
-@numba.njit(cache=True, fastmath=_FAST)
+@compiled(fastmath=_FAST)
 def _radius(word):  # type: ignore[no-untyped-def]
     """sqrt(-2 ln u) of u = (word + 1/2) / 2^32."""
     twice = _F(-2) * _log((_F(word) + _F(0.5)) * _F(2.0**-32))
     return np.sqrt(twice if twice > _F(0) else _F(0))
 
 
-@numba.njit(cache=True, fastmath=_FAST)
+@compiled(fastmath=_FAST)
 def _kept_share(word, inside, miss):  # type: ignore[no-untyped-def]
     """Share of normals beyond the one that ``word`` draws, to both sides: below ``1 - inside``
     with chance ``miss``, else above."""
@@ -199,7 +200,7 @@ def _kept_share(word, inside, miss):  # type: ignore[no-untyped-def]
     return beyond if u < miss else within
 
 
-@numba.njit(cache=True, fastmath=_FAST)
+@compiled(fastmath=_FAST)
 def _central_quantile(share):  # type: ignore[no-untyped-def]
     """sqrt(2) erfinv(1 - share) for a share above 0.0034: Giles' polynomial for single precision
     (GPU Computing Gems Jade, 2010)."""
@@ -216,7 +217,7 @@ def _central_quantile(share):  # type: ignore[no-untyped-def]
     return _ROOT2 * (_F(1) - share) * p
 
 
-@numba.njit(cache=True, fastmath=_FAST)
+@compiled(fastmath=_FAST)
 def _tail_quantile(share):  # type: ignore[no-untyped-def]
     """As ``_central_quantile``, for the rest."""
     w = np.sqrt(-_log(share * (_F(2) - share))) - _F(3)
@@ -232,7 +233,7 @@ def _tail_quantile(share):  # type: ignore[no-untyped-def]
     return _ROOT2 * (_F(1) - share) * p
 
 
-@numba.njit(cache=True, fastmath=_FAST)
+@compiled(fastmath=_FAST)
 def _direction(word):  # type: ignore[no-untyped-def]
     """Cosine and sine of a uniform angle: thirty bits within a quarter, two choose the quarter.
 
@@ -251,7 +252,7 @@ def _direction(word):  # type: ignore[no-untyped-def]
     return (-first if back else first), (-second if back else second)
 
 
-@numba.njit(cache=True, nogil=True, fastmath=_FAST)
+@compiled(fastmath=_FAST)
 def _fill_pairs(out, low, high, counters, lane):  # type: ignore[no-untyped-def]
     for n in range(low.size):
         k0, k1 = low[n], high[n]
@@ -264,7 +265,7 @@ def _fill_pairs(out, low, high, counters, lane):  # type: ignore[no-untyped-def]
             second[i] = radius * s
 
 
-@numba.njit(cache=True, nogil=True, fastmath=_FAST)
+@compiled(fastmath=_FAST)
 def _fill_kept(out, low, high, counters, lane, inside, miss):  # type: ignore[no-untyped-def]
     shares, signs = np.empty((2, 512), np.float32), np.empty((2, 512), np.float32)
     for n in range(low.size):
@@ -286,7 +287,7 @@ def _fill_kept(out, low, high, counters, lane, inside, miss):  # type: ignore[no
                         row[i] = sign[i] * _tail_quantile(max(share[i], _F(1e-30)))
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _fill_uniforms(out, low, high, counters, lane):  # type: ignore[no-untyped-def]
     for n in range(low.size):
         k0, k1 = low[n], high[n]
@@ -296,7 +297,7 @@ def _fill_uniforms(out, low, high, counters, lane):  # type: ignore[no-untyped-d
             row[i] = _F(_I(_U(a >> _U(8))) + _I(1)) * _F(2.0**-24)
 
 
-@numba.njit(cache=True, nogil=True, fastmath=_FAST)
+@compiled(fastmath=_FAST)
 def _fill_positions(out, low, high, begin, lane):  # type: ignore[no-untyped-def]
     bands, count, cols = out.shape
     for n in range(bands):
