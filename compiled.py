@@ -9,9 +9,7 @@ import numba
 Function = Callable[..., Any]
 
 
-def compiled(
-    *, fastmath: Collection[str] = ()
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def compiled(*, fastmath: Collection[str] = ()) -> Callable[[Function], Function]:
     """A decorator that compiles a function of arrays and scalars, without the interpreter lock.
 
     ``fastmath`` are LLVM's flags of what may be assumed of floating point; none by default, so that
