@@ -117,7 +117,7 @@ def accuracy(case: Case, program: Program, runs: int, jobs: int) -> dict[str, An
     """Exact and quantized on the held-out data, and ``runs`` noisy chips, each read twice."""
     data, few = case.samples(case.held_out), case.samples(case.chip)
     modes = {mode: simulate(program, case, data, mode=mode) for mode in ("exact", "quantized")}
-    noisy = simulate(program, case, few, mode="noisy", runs=min(runs, case.runs), jobs=jobs)
+    noisy = simulate(program, case, few, mode="noisy", runs=runs, jobs=jobs)
     trials, float32 = noisy.findings.runs, noisy.reference["accuracy"]
     spread = trials.summary("accuracy")
     return {
@@ -133,7 +133,7 @@ def accuracy(case: Case, program: Program, runs: int, jobs: int) -> dict[str, An
 
 def ablation(case: Case, program: Program, runs: int, jobs: int) -> dict[str, Any]:
     """The mean over chips with no effect (quantized), all, each effect alone, and all but each."""
-    data, chips = case.samples(case.scan), min(runs, case.runs)
+    data, chips = case.samples(case.scan), runs
     result = simulate(program, case, data, mode="noisy", runs=chips, jobs=jobs, ablation=True)
     found, float32 = result.findings.ablation, result.reference["accuracy"]
     return {
@@ -158,13 +158,13 @@ def sweep(
             there = compile_for(case, target) if what.in_program else on_target(program, target)
             chips = [
                 _own_figures(simulate(there, case, data, mode="noisy", seed=seed))
-                for seed in range(min(runs, case.runs))
+                for seed in range(runs)
             ]
         except SemcError as error:
             say(f"{case.name} at {what.axis} = {value:g} is left out: {error}")
             continue
         points.append({"value": value, **{key: fmean(f[key] for f in chips) for key in chips[0]}})
-    return {"labels": int(data["labels"].size), "chips": min(runs, case.runs), "points": points}
+    return {"labels": int(data["labels"].size), "chips": runs, "points": points}
 
 
 def simulate(program: Program, case: Case, data: Arrays, **options: Any) -> Any:
