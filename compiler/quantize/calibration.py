@@ -65,20 +65,26 @@ class MatrixStatistics:
         """The full scale by ``method``: at most ``absmax``; 0 when all inputs were 0."""
         if method.percentile == 100:
             return self.absmax
-        magnitudes = np.abs(self.rows)
         if method.percentile is not None:
-            return float(np.percentile(magnitudes, method.percentile)) or self.absmax
-        steps = 2 ** (input_bits - 1) - 1
+            return float(np.percentile(np.abs(self.rows), method.percentile)) or self.absmax
         best, least = self.absmax, np.inf
         for clip in _CLIPS * self.absmax:
-            if clip == 0:
-                continue
-            step = np.float32(clip / steps)
-            codes = np.minimum(np.rint(magnitudes / step), steps)
-            error = float(np.square(codes * step - magnitudes, dtype=np.float64).mean())
+            error = self.code_error(input_bits, np.float32(clip))
             if error < least:
                 best, least = float(clip), error
         return best
+
+    def code_error(self, input_bits: int, scale: np.float32 | None) -> float:
+        """Mean squared error of the inputs' codes under ``scale``; None: the largest magnitude of
+        each row, found while running."""
+        magnitudes = np.abs(self.rows)
+        if not magnitudes.size:
+            return 0.0
+        tops = magnitudes.max(axis=-1, keepdims=True) if scale is None else np.float32(scale)
+        steps = 2 ** (input_bits - 1) - 1
+        step = np.maximum(tops / np.float32(steps), np.finfo(np.float32).tiny)
+        codes = np.minimum(np.rint(magnitudes / step), steps)
+        return float(np.square(codes * step - magnitudes, dtype=np.float64).mean())
 
     def split(self) -> tuple[Array, Array]:
         """Rows to fit on and held-out rows to check on, ``[groups, P, K]`` each: every fourth row
