@@ -13,16 +13,6 @@ BOLTZMANN_J_PER_K = 1.380649e-23
 Array = NDArray[np.float32]
 
 
-def divider_voltage(cells_ff: Array, volts: Array, line_ff: float) -> Array:
-    """Passive sharing, V_j = sum_i C_ij V_i / (sum_i C_ij + C_line), by conservation of charge.
-
-    ``cells_ff [..., rows, cols]``, ``volts [..., rows]`` -> ``[..., cols]``. The denominator holds
-    the stored weights, so every column has its own gain.
-    """
-    charge = np.einsum("...rc,...r->...c", cells_ff, volts)
-    return charge / (cells_ff.sum(axis=-2) + line_ff)
-
-
 def trim_legs(plus_ff: Array, minus_ff: Array, left: float) -> tuple[Array, Array]:
     """Totals of a pair's legs after trimming: the lighter is raised until ``left`` of the
     difference remains (0: equal legs, 1: no trim)."""
@@ -78,12 +68,6 @@ def injected_charge_ff_v(
 def injection_gain(area_um2: float, oxide_ff_um2: float, total_ff: Array) -> Array:
     """Gain left by the input-dependent half of the channel charge: 1 - W L C_ox / (2 C_tot)."""
     return 1.0 - 0.5 * area_um2 * oxide_ff_um2 / total_ff
-
-
-def dielectric_input(x: Array, a2_per_v2: float, read_voltage_v: float) -> Array:
-    """Input as the charge sees it, x (1 + a2 (x V)^2): C(V) = C0 (1 + a1 V + a2 V^2) with the
-    linear term removed by the differential drive."""
-    return x * (1 + np.float32(a2_per_v2 * read_voltage_v**2) * x * x)
 
 
 def elmore_ns(

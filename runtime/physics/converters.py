@@ -37,7 +37,8 @@ def quantise_input(
 
     ``x`` is ``[..., K]``; ``scale`` broadcasts against ``[..., 1]``, None takes the largest
     magnitude of each row. Where it is 0 the code is 0. ``square`` bends what a code's voltage
-    does: code (1 + square u^2), u the code over its limit (``charge.dielectric_input``).
+    does, code (1 + square u^2), u the code over its limit: C(V) = C0 (1 + a1 V + a2 V^2) gives
+    square = a2 V^2 at full voltage, and the differential drive removes the linear term.
     """
     lead = x.shape[:-1]
     codes = np.empty(x.shape, np.float32)

@@ -58,24 +58,6 @@ def verify_chances(sigma: float, tolerance: float, rounds: int) -> tuple[float, 
     return p, (1 - p) ** rounds
 
 
-def verified_sigma(sigma: float, tolerance: float, rounds: int) -> float:
-    """Standard deviation of ``programming_errors``, closed form: the accepted errors have the
-    variance of a normal cut at +-t, the missed ones that of its tails."""
-    p, miss = verify_chances(sigma, tolerance, rounds)
-    if not 0 < p < 1:
-        return sigma
-    t = tolerance / sigma
-    peak = 2 * t * math.exp(-t * t / 2) / math.sqrt(2 * math.pi)
-    accepted, missed = (p - peak) / p, (1 - p + peak) / (1 - p)
-    return sigma * math.sqrt((1 - miss) * accepted + miss * missed)
-
-
-def mean_writes(sigma: float, tolerance: float, rounds: int) -> float:
-    """Writes that a cell takes on average: (1 - (1 - p)^rounds) / p, a truncated geometric law."""
-    p, miss = verify_chances(sigma, tolerance, rounds)
-    return (1 - miss) / p if p else float(rounds)
-
-
 def add_programming_error(pairs_ff: Array, errors: Array, window_ff: float) -> Array:
     """Additive: C + (C_on - C_off) e, never below 0."""
     return np.maximum(pairs_ff + np.float32(window_ff) * errors, np.float32(0))

@@ -107,6 +107,42 @@ def test_uniforms_fill_the_interval():
     assert np.abs(counts - 5000).max() < 5 * math.sqrt(5000)
 
 
+# Closed forms
+
+
+def divider_voltage(cells_ff, volts, line_ff):
+    """Passive sharing, V_j = sum_i C_ij V_i / (sum_i C_ij + C_line), by conservation of charge.
+
+    ``cells_ff [..., rows, cols]``, ``volts [..., rows]`` -> ``[..., cols]``. The denominator holds
+    the stored weights, so every column has its own gain.
+    """
+    charge = np.einsum("...rc,...r->...c", cells_ff, volts)
+    return charge / (cells_ff.sum(axis=-2) + line_ff)
+
+
+def dielectric_input(x, a2_per_v2, read_voltage_v):
+    """Input as the charge sees it, x (1 + a2 (x V)^2)."""
+    return x * (1 + a2_per_v2 * read_voltage_v**2 * x * x)
+
+
+def verified_sigma(sigma, tolerance, rounds):
+    """Standard deviation of ``devices.programming_errors``: the accepted errors have the variance
+    of a normal cut at +-t, the missed ones that of its tails."""
+    p, miss = devices.verify_chances(sigma, tolerance, rounds)
+    if not 0 < p < 1:
+        return sigma
+    t = tolerance / sigma
+    peak = 2 * t * math.exp(-t * t / 2) / math.sqrt(2 * math.pi)
+    accepted, missed = (p - peak) / p, (1 - p + peak) / (1 - p)
+    return sigma * math.sqrt((1 - miss) * accepted + miss * missed)
+
+
+def mean_writes(sigma, tolerance, rounds):
+    """Writes that a cell takes on average: (1 - (1 - p)^rounds) / p, a truncated geometric law."""
+    p, miss = devices.verify_chances(sigma, tolerance, rounds)
+    return (1 - miss) / p if p else float(rounds)
+
+
 # Charge
 
 
@@ -118,7 +154,7 @@ def test_thermal_noise_is_k_t_over_c():
 def test_divider_conserves_charge():
     rng = np.random.default_rng(0)
     cells, volts = rng.uniform(1, 20, (128, 8)), rng.normal(size=128)
-    out = charge.divider_voltage(cells, volts, 50.0)
+    out = divider_voltage(cells, volts, 50.0)
     before = (cells * volts[:, None]).sum(axis=0)
     after = (cells * out).sum(axis=0) + 50.0 * out
     assert np.allclose(before, after)
@@ -143,8 +179,7 @@ def test_injection_formulas():
     assert charge.injection_gain(0.02, 12.0, np.float32(100.0)) == pytest.approx(1 - 0.0012)
 
 
-def test_dielectric_and_coupling():
-    assert charge.dielectric_input(np.float32(0.5), 1e-2, 2.0) == pytest.approx(0.5 * 1.01)
+def test_neighbours_couple_into_a_column():
     matrix = np.array([[1.0, 2.0, 4.0]])
     assert charge.couple_columns(matrix, 0.5).tolist() == [[2.0, 4.5, 5.0]]
 
@@ -219,7 +254,7 @@ def test_programming_error_is_additive_and_never_negative():
 def test_write_verify_leaves_its_closed_form(tolerance, rounds):
     sigma = 0.04
     errors = devices.programming_errors(sigma, tolerance, rounds, KEY, CELLS)
-    assert errors.std() == pytest.approx(devices.verified_sigma(sigma, tolerance, rounds), rel=0.01)
+    assert errors.std() == pytest.approx(verified_sigma(sigma, tolerance, rounds), rel=0.01)
     p = math.erf(tolerance / sigma / math.sqrt(2))
     miss = (1 - p) ** rounds
     outside = (np.abs(errors) > tolerance).mean()
@@ -228,13 +263,13 @@ def test_write_verify_leaves_its_closed_form(tolerance, rounds):
 
 
 def test_write_verify_takes_its_closed_form_of_writes():
-    assert devices.mean_writes(0.04, 0.0, 9) == 1.0
-    assert devices.verified_sigma(0.04, 0.0, 9) == 0.04
-    assert devices.mean_writes(0.04, 0.02, 1) == pytest.approx(1.0)
+    assert mean_writes(0.04, 0.0, 9) == 1.0
+    assert verified_sigma(0.04, 0.0, 9) == 0.04
+    assert mean_writes(0.04, 0.02, 1) == pytest.approx(1.0)
     p = math.erf(0.5 / math.sqrt(2))
-    assert devices.mean_writes(0.04, 0.02, 3) == pytest.approx(1 + (1 - p) + (1 - p) ** 2)
+    assert mean_writes(0.04, 0.02, 3) == pytest.approx(1 + (1 - p) + (1 - p) ** 2)
     # In the limit of many rounds the error is uniform within a narrow band.
-    assert devices.verified_sigma(1.0, 0.01, 5000) == pytest.approx(0.01 / math.sqrt(3), rel=0.01)
+    assert verified_sigma(1.0, 0.01, 5000) == pytest.approx(0.01 / math.sqrt(3), rel=0.01)
 
 
 def test_drift_shrinks_the_window_only():
@@ -369,7 +404,7 @@ def test_input_codes_and_zero_scale():
 def test_bent_inputs_follow_the_dielectric():
     x = np.linspace(-1, 1, 255, dtype=np.float32)[None]
     codes, _ = converters.quantise_input(x, 1.0, 8, square=0.04)
-    expected = 127 * charge.dielectric_input(np.rint(x * 127) / 127, 0.01, 2.0)
+    expected = 127 * dielectric_input(np.rint(x * 127) / 127, 0.01, 2.0)
     assert np.allclose(codes, expected, rtol=1e-5)
 
 
@@ -434,7 +469,7 @@ def test_divider_instance_equals_the_circuit(phone):
     volts = []
     for leg in (np.maximum(levels, 0), np.maximum(-levels, 0)):
         cells = array.c_off_ff + array.level_ff * leg[:, 0].astype(np.float64)
-        volts.append(charge.divider_voltage(cells, x * array.read_voltage_v, line))
+        volts.append(divider_voltage(cells, x * array.read_voltage_v, line))
     seen = np.einsum("r,src->sc", x, made.matrix[:, 0].astype(np.float64))
     ratio = (volts[0] - volts[1]) / seen
     # One constant per slice turns levels into volts.
