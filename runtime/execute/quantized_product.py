@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...backends.targets import MemcapTarget
-from .crossbar import prepare_matrix, run_matrix
 
 Array = NDArray[np.float32]
 
@@ -29,6 +28,9 @@ def quantized_product(
     The arguments are those of ``prepare_matrix`` and ``run_matrix``; no site matters in quantized
     mode.
     """
+    # Late: the compiled loops behind it are needed only where there are samples.
+    from .crossbar import prepare_matrix, run_matrix
+
     sites = np.zeros((len(tiles), 3), np.int32)
     prepared = prepare_matrix(
         codes, scale, tiles, sites, target, "quantized", 0, adc_range, adc_bits=adc_bits

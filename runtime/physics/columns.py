@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...backends.targets import MemcapTarget
-from . import charge, devices
+from . import charge, window
 
 Array = NDArray[np.float32]
 
@@ -88,7 +88,7 @@ def conversion_ns(shape: tuple[int, ...], sites: NDArray[np.int32], target: Memc
 
 def read_window(target: MemcapTarget) -> float:
     """Share of the window that the read frequency leaves."""
-    return devices.window_share(1e3 / target.read_period_ns, target.noise.window_corner_mhz)
+    return window.window_share(1e3 / target.read_period_ns, target.noise.window_corner_mhz)
 
 
 def expected_window(target: MemcapTarget) -> float:
@@ -98,6 +98,6 @@ def expected_window(target: MemcapTarget) -> float:
     """
     noise, share = target.noise, 1.0
     if noise.is_on("drift"):
-        decades = devices.drift_decades(noise.drift_time_s, noise.drift_t0_s)
-        share *= devices.drift_factor(noise.drift_nu, decades)
+        decades = window.drift_decades(noise.drift_time_s, noise.drift_t0_s)
+        share *= window.drift_factor(noise.drift_nu, decades)
     return share * read_window(target) if noise.is_on("window") else share

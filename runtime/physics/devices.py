@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .streams import Keys, kept_pairs, normal_pairs, uniforms
+from .window import drift_factor
 
 Array = NDArray[np.float32]
 Cells = NDArray[np.uint32]
@@ -63,20 +64,6 @@ def add_programming_error(pairs_ff: Array, errors: Array, window_ff: float) -> A
     return np.maximum(pairs_ff + np.float32(window_ff) * errors, np.float32(0))
 
 
-def drift_decades(time_s: float, t0_s: float) -> float:
-    """log10(1 + t/t0)."""
-    return math.log10(1.0 + time_s / t0_s)
-
-
-def drift_factor(nu: float, decades: float) -> float:
-    """Share of the window left after ``decades``: 1 - nu decades, never below 0.
-
-    The logarithmic law of polarisation and trapped charge (retention plots are straight over
-    log time: Mulaosmanovic et al., IEDM 2017, for HfO2).
-    """
-    return max(0.0, 1.0 - nu * decades)
-
-
 def add_drift(
     pairs_ff: Array,
     off_ff: float,
@@ -93,13 +80,6 @@ def add_drift(
         return off + np.float32(drift_factor(nu, decades)) * (pairs_ff - off)
     left = 1 - np.float32(decades) * (nu + np.float32(nu_sigma) * normal_pairs(keys, cells))
     return off + np.maximum(left, np.float32(0)) * (pairs_ff - off)
-
-
-def window_share(read_mhz: float, corner_mhz: float) -> float:
-    """Share of the window that is left when read at ``read_mhz``: C(f) = C_inf + dC / (1 +
-    (f/f_c)^2), a first-order relaxation (Debye); FeCAP windows collapse above about 1 MHz
-    (arXiv 2606.03677)."""
-    return 1.0 / (1.0 + (read_mhz / corner_mhz) ** 2) if corner_mhz else 1.0
 
 
 def shrink_window(pairs_ff: Array, off_ff: float, share: float) -> Array:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...backends.targets import MemcapTarget
-from . import charge, converters, devices
+from . import charge, converters, devices, window
 from .columns import (
     conversion_ns,
     line_total_ff,
@@ -131,19 +131,19 @@ def stored_pairs_ff(levels: Array, sites: Sites, target: MemcapTarget, seed: int
             array.c_off_ff,
             noise.drift_nu,
             noise.drift_nu_sigma,
-            devices.drift_decades(noise.drift_time_s, noise.drift_t0_s),
+            window.drift_decades(noise.drift_time_s, noise.drift_t0_s),
             keys(_DRIFT),
             cells,
         )
     if noise.is_on("stuck") and (noise.stuck_on_fraction or noise.stuck_off_fraction):
-        window = (array.c_off_ff, array.c_on_ff)
+        ends_ff = (array.c_off_ff, array.c_on_ff)
         meant = nominal.reshape(pairs_ff.shape)
         stuck = devices.stuck_cells(
             noise.stuck_on_fraction, noise.stuck_off_fraction, keys(_STUCK), cells
         )
-        pairs_ff = devices.add_stuck(pairs_ff, stuck, *window)
+        pairs_ff = devices.add_stuck(pairs_ff, stuck, *ends_ff)
         if target.numerics.pair_repair:
-            pairs_ff = devices.repair_pairs(pairs_ff, meant, stuck, *window)
+            pairs_ff = devices.repair_pairs(pairs_ff, meant, stuck, *ends_ff)
     if noise.is_on("window") and noise.window_corner_mhz:
         pairs_ff = devices.shrink_window(pairs_ff, array.c_off_ff, read_window(target))
     return pairs_ff.reshape(nominal.shape)

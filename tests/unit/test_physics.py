@@ -7,7 +7,7 @@ import pytest
 
 from semc.backends import targets
 from semc.backends.targets.slicing import slice_weights, split_slices
-from semc.runtime.physics import charge, columns, converters, devices, instance, streams
+from semc.runtime.physics import charge, columns, converters, devices, instance, streams, window
 
 K_T_300 = 1.380649e-23 * 300
 
@@ -273,10 +273,10 @@ def test_write_verify_takes_its_closed_form_of_writes():
 
 
 def test_drift_shrinks_the_window_only():
-    decades = devices.drift_decades(999.0, 1.0)
+    decades = window.drift_decades(999.0, 1.0)
     assert decades == pytest.approx(3.0)
-    assert devices.drift_factor(0.01, decades) == pytest.approx(0.97)
-    assert devices.drift_factor(1.0, 9.0) == 0.0
+    assert window.drift_factor(0.01, decades) == pytest.approx(0.97)
+    assert window.drift_factor(1.0, 9.0) == 0.0
     out = devices.add_drift(capacitors(11.0, 1.0), 1.0, 0.1, 0.0, 1.0, KEY, CELLS)
     assert np.allclose(out[0], 10.0)
     assert np.allclose(out[1], 1.0)
@@ -291,9 +291,9 @@ def test_drift_spreads_from_cell_to_cell():
 
 
 def test_window_halves_at_the_corner():
-    assert devices.window_share(1.0, 1.0) == 0.5
-    assert devices.window_share(3.0, 1.0) == pytest.approx(0.1)
-    assert devices.window_share(100.0, 0.0) == 1.0
+    assert window.window_share(1.0, 1.0) == 0.5
+    assert window.window_share(3.0, 1.0) == pytest.approx(0.1)
+    assert window.window_share(100.0, 0.0) == 1.0
     out = devices.shrink_window(capacitors(11.0, 1.0), 1.0, 0.5)
     assert np.allclose(out[0], 6.0)
     assert np.allclose(out[1], 1.0)
