@@ -76,8 +76,7 @@ class Figures(Section):
 
     @model_validator(mode="after")
     def _rows_are_whole(self) -> "Figures":
-        for _ in self.rows():
-            pass
+        list(self.rows())  # merging checks each row's conditions
         return self
 
     def rows(self) -> Iterator[tuple[Series, Conditions, float]]:
