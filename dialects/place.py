@@ -5,7 +5,7 @@
            | `place.buffer` memory `at` offset (`init` weight | `port` name)? `:` buffer
            | `place.alias` buffer `at` offset `:` types      a range of another buffer
            | `place.program` weight fields `sites` table `:` crossbar
-           | `place.route` crossbar table                    base die to each array and back
+           | `place.route` crossbar table                    port to each array and back, as trees
            | `place.mvm` crossbar `,` buffer `->` buffer `slot` n
            | `place.stage` unit `slot` n `(` buffers `)` `->` `(` buffers `)` region
            | `place.move` buffer `->` buffer `slot` n        copy between memories
@@ -14,7 +14,7 @@
 
 Results live in buffers, not in SSA values: a slot reads and writes memory, and slots run in their
 order unless nothing ties them. Site tables have one row a tile, ``(layer, row, col, array_row,
-array_col)``; route tables ``(layer, row, col, hops, vias)``. The slots in a region are part of the
+array_col)``; route tables are said in route_table.py. The slots in a region are part of the
 slot of their ``if`` or ``loop``. A loop writes its counter before each iteration, and reads its
 trip count once, its condition before each iteration.
 """
@@ -65,12 +65,12 @@ from xdsl.utils.exceptions import VerifyException
 
 from .attributes import WeightAttr, segment_sizes, table_of
 from .control import CONDITION, COUNTER, BlockOp
+from .route_table import PORT, ROUTE_COLUMNS
 from .tile import MATRIX_FORMAT, CrossbarType, StoredMatrixOp, verify_mvm, verify_tiles
 from .types import dtype_of, shape_of
 from .verify_once import SelfContained, sign_and_type, type_alone
 
 SITE_COLUMNS = ("layer", "row", "col", "array_row", "array_col")
-ROUTE_COLUMNS = ("layer", "row", "col", "hops", "vias")
 
 
 @irdl_attr_definition
@@ -233,7 +233,7 @@ def verify_sites(op: Operation, sites: np.ndarray, tiles: np.ndarray) -> None:
 
 @irdl_op_definition
 class RouteOp(IRDLOperation):
-    """The way from the base die's port to each array of a matrix and back, one row a tile."""
+    """The legs of each tile in the trees from the base die's port to the arrays and back."""
 
     name = "place.route"
     crossbar = operand_def(CrossbarType)
@@ -244,8 +244,8 @@ class RouteOp(IRDLOperation):
         routes = table_of(self.table)
         if routes.ndim != 2 or routes.shape[1] != len(ROUTE_COLUMNS):
             raise VerifyException(f"place.route needs columns {ROUTE_COLUMNS}")
-        if (routes < 0).any():
-            raise VerifyException("place.route: hops and vias cannot be negative")
+        if (routes < PORT).any():
+            raise VerifyException("place.route: tiles are numbers from 0, or -1 for the port")
 
 
 def root_of(value: SSAValue) -> tuple[BufferOp, int]:

@@ -5,7 +5,7 @@
     matrices.input_scale f64 [M]     NaN: found for each vector while running
     tiles.table          i32 [T, 5]  group, row, rows, col, cols; all matrices, one after another
     tiles.sites          i32 [T, 5]  layer, row, col, first row and column inside the array
-    tiles.routes         i32 [T, 5]  layer, row, col, hops, vias
+    tiles.routes         i32 [T, 4]  x_from, x_bend, y_to, y_bend (route_table.py)
     tiles.adc_range      f32 [T]     converter full scale; inf: the worst case of the weights
     weights.n, codes.n, scale.n      f32 [G, K, N], i8 [G, K, N], f32 [G, N]
     gain.n, bias.n                   f32 [slices, columns of all tiles], f32 [G, N]
@@ -20,6 +20,7 @@ from math import isnan, prod
 import numpy as np
 
 from ...dialects.kernel import Kernel
+from ...dialects.route_table import PORT, ROUTE_COLUMNS, path_hops
 from ...dialects.tile_table import inside, weights_in
 from ...errors import ProgramError
 from ..control import Control, block_count, decode_controls
@@ -129,12 +130,12 @@ def _decode_matrices(
     scales = section(tensors, "matrices.input_scale", np.float64, (len(table),)).tolist()
     tiles = section(tensors, "tiles.table", np.int32, (None, 5))
     sites = section(tensors, "tiles.sites", np.int32, (len(tiles), 5))
-    routes = section(tensors, "tiles.routes", np.int32, (len(tiles), 5))
+    routes = section(tensors, "tiles.routes", np.int32, (len(tiles), len(ROUTE_COLUMNS)))
     ranges = section(tensors, "tiles.adc_range", np.float32, (len(tiles),))
     stack, array = target.stack, target.array
     bounds = (stack.layers, stack.grid_rows, stack.grid_cols, array.rows, target.weight_cols)
-    if ((sites < 0) | (sites >= np.array(bounds))).any() or (routes < 0).any():
-        raise ProgramError("tiles.sites and tiles.routes must lie on the chip")
+    if ((sites < 0) | (sites >= np.array(bounds))).any():
+        raise ProgramError("tiles.sites must lie on the chip")
     matrices = []
     for number, row in enumerate(table.tolist()):
         groups, rows, cols, first, end, name, weights, codes, scale, gain, bias, bits = row
@@ -145,6 +146,7 @@ def _decode_matrices(
         part = slice(first, end)
         shape = (groups, rows, cols)
         _check_tiles(number, shape, tiles[part], sites[part], target)
+        _check_routes(number, sites[part], routes[part])
         if not (bits == -1 or 1 <= bits <= target.adc.bits):
             raise ProgramError(
                 f"matrix {number}: adc_bits must be 1 to {target.adc.bits}, or -1, not {bits}"
@@ -185,6 +187,17 @@ def _stored(
     if found is None or found[0] != shape or (dtype is not None and found[1] != np.dtype(dtype)):
         raise ProgramError(f"a program must have a section {name} of shape {list(shape)}")
     return name
+
+
+def _check_routes(number: int, sites: np.ndarray, routes: np.ndarray) -> None:
+    parents, bends = routes[:, [0, 2]], routes[:, [1, 3]]
+    if ((parents < PORT) | (parents >= len(sites)) | (bends < 0) | (bends > 1)).any():
+        raise ProgramError(f"the routes of matrix {number} must join its tiles and the port")
+    for column in (0, 2):
+        up = routes[:, column]
+        layers = np.where(up < 0, sites[:, 0], sites[up, 0])
+        if (layers != sites[:, 0]).any() or path_hops(up, np.zeros(len(up))) is None:
+            raise ProgramError(f"the routes of matrix {number} must lead to the port in a layer")
 
 
 def _check_tiles(

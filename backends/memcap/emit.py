@@ -14,7 +14,9 @@ from ...dialects import analog, place
 from ...dialects.attributes import table_of
 from ...dialects.functions import main_function
 from ...dialects.kernel import Kernel
+from ...dialects.route_table import ROUTE_COLUMNS
 from ...dialects.tensor_ops import TensorOp
+from ...dialects.tile_table import TILE_COLUMNS
 from ...errors import IRError
 from ..control import Control, control_of, encode_controls
 from ..kernel_codec import encode_kernels
@@ -202,7 +204,11 @@ class _Emitter:
         )
 
 
-_NO_TILES = (*(np.empty((0, 5), np.int32),) * 3, np.empty(0, np.float32))
+_TABLES = (TILE_COLUMNS, place.SITE_COLUMNS, ROUTE_COLUMNS)
+_NO_TILES = (
+    *(np.empty((0, len(columns)), np.int32) for columns in _TABLES),
+    np.empty(0, np.float32),
+)
 
 
 def _tiles(attr: Any) -> tuple[int, int]:

@@ -9,12 +9,13 @@ from .load import (
     target_from_toml,
     target_to_dict,
 )
-from .memcap import EFFECTS, HOST_BYTES, MemcapTarget
+from .memcap import EFFECTS, HOST_BYTES, SUM_BYTES, MemcapTarget
 from .mesh import Device, Link, MeshTarget, Route
 
 __all__ = [
     "EFFECTS",
     "HOST_BYTES",
+    "SUM_BYTES",
     "Device",
     "Link",
     "MemcapTarget",

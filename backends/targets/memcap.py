@@ -33,10 +33,12 @@ from .memcap_sections import (
 from .schema import Name, NonNegative, Section, unsourced
 from .technology import Technology
 
-__all__ = ["EFFECTS", "HOST_BYTES", "SECTIONS", "MemcapTarget"]
+__all__ = ["EFFECTS", "HOST_BYTES", "SECTIONS", "SUM_BYTES", "MemcapTarget"]
 
 #: Bytes of the host's memory that a program may use; no target limits it.
 HOST_BYTES = 1 << 40
+#: Bytes of a partial sum on its way from the converters.
+SUM_BYTES = 4
 
 
 class MemcapTarget(Section):
@@ -131,6 +133,11 @@ class MemcapTarget(Section):
     def weights_per_array(self) -> int:
         """Weights that one array holds."""
         return self.array.rows * self.weight_cols
+
+    @property
+    def code_bytes(self) -> float:
+        """Bytes of an input on its way to a row."""
+        return self.numerics.input_bits / 8
 
     @property
     def arrays(self) -> int:

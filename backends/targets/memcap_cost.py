@@ -8,6 +8,7 @@ because published array figures leave the latter out.
 import math
 from collections.abc import Mapping
 
+from ...dialects.route_table import Traffic
 from .memcap import MemcapTarget
 
 ARRAY_PARTS = ("array", "drivers", "dac", "amplifier", "adc")
@@ -198,19 +199,29 @@ def sram_latency_s(target: MemcapTarget, nbytes: float) -> float:
     return nbytes / (target.sram.bandwidth_gb_s * 1e9)
 
 
-def move_energy_j(
-    target: MemcapTarget, nbytes: float, distance_mm: float, vias: float = 0.0
-) -> float:
-    """Energy of moving ``nbytes`` over wires of ``distance_mm`` and through ``vias`` layers."""
+def traffic_energy_j(target: MemcapTarget, traffic: Traffic) -> float:
+    """Energy of carrying ``traffic`` once: wires between routers, and vias up to the arrays."""
     links = target.links
-    per_byte_pj = links.energy_pj_per_byte_mm * distance_mm + links.via_energy_pj_per_byte * vias
-    return nbytes * per_byte_pj * 1e-12
+    wire_pj = links.energy_pj_per_byte_mm * byte_mm(target, traffic)
+    return (wire_pj + links.via_energy_pj_per_byte * traffic.byte_vias) * 1e-12
 
 
-def move_latency_s(target: MemcapTarget, nbytes: float, hops: float) -> float:
-    """Wormhole transfer: the head passes ``hops`` routers, the rest follows at link speed."""
+def traffic_latency_s(target: MemcapTarget, traffic: Traffic, layer: int) -> float:
+    """Wormhole transfer: heads pass the longest way and the vias, the rest follows at link speed.
+
+    The fullest link is the last to finish.
+    """
     links = target.links
-    return hops * links.hop_ns * 1e-9 + nbytes / (links.bandwidth_gb_s * 1e9)
+    hops = traffic.depth_hops + layer + 1
+    fullest = float(traffic.loads.max(initial=0.0))
+    return hops * links.hop_ns * 1e-9 + fullest / (links.bandwidth_gb_s * 1e9)
+
+
+def byte_mm(target: MemcapTarget, traffic: Traffic) -> float:
+    """Bytes times the length of the wires that they take, byte mm."""
+    width_um, height_um = target.site_um
+    along_rows = traffic.byte_hops - traffic.byte_rows
+    return (along_rows * width_um + traffic.byte_rows * height_um) * 1e-3
 
 
 def host_latency_s(target: MemcapTarget, flops: float, nbytes: float) -> float:
@@ -242,12 +253,6 @@ def write_latency_s(target: MemcapTarget, rows: float) -> float:
 def write_energy_j(target: MemcapTarget, weights: float) -> float:
     """Energy to program and verify ``weights`` weights (all cells of each)."""
     return weights * target.columns_per_weight * target.array.write_energy_fj * 1e-15
-
-
-def site_distance_mm(target: MemcapTarget, rows: float, cols: float) -> float:
-    """Wire length of a route of ``rows`` and ``cols`` steps over the grid of sites."""
-    width_um, height_um = target.site_um
-    return (cols * width_um + rows * height_um) * 1e-3
 
 
 def _op_class(name: str) -> str:

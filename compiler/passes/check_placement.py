@@ -16,6 +16,7 @@ from ...dialects import place
 from ...dialects.attributes import table_of
 from ...dialects.control import control_blocks
 from ...dialects.functions import defined_functions
+from ...dialects.route_table import ROUTE_COLUMNS
 from ...errors import IRError
 from ..context import say_unchanged
 from ..placement.check import (
@@ -72,9 +73,9 @@ def _matrices(module: ModuleOp) -> list[PlacedMatrix]:
     return [
         PlacedMatrix(
             op.weight.data,
-            table_of(op.tiles)[:, [2, 4]],
+            table_of(op.tiles),
             table_of(op.sites),
-            routes.get(op.result, np.empty((0, len(place.ROUTE_COLUMNS)), np.int32)),
+            routes.get(op.result, np.empty((0, len(ROUTE_COLUMNS)), np.int32)),
         )
         for op in whole_ops(module)
         if isinstance(op, place.ProgramOp) and op.sites is not None

@@ -31,6 +31,7 @@ from ...dialects import analog, place
 from ...dialects.attributes import segment_sizes, table_attr, table_of
 from ...dialects.functions import defined_functions
 from ...dialects.interned import int_attr, ints_attr
+from ...dialects.route_table import reordered
 from ...errors import IRError
 from ..placement.hazards import HazardTracker, Range
 from ..placement.issue import EventOrder, StackGuard
@@ -114,13 +115,14 @@ def _program(
     order = np.argsort(sites[:, 0], kind="stable")
     properties = {k: v for k, v in op.properties.items() if k != "device"}
     properties["matrix"] = int_attr(number)
-    tables = {"tiles": op.tiles, "sites": op.sites, "routes": route}
+    tables = {"tiles": op.tiles, "sites": op.sites}
     tables |= {
         name: table
         for name, table in (("adc_range", op.adc_range), ("lossless", op.lossless))
         if table is not None
     }
     properties |= {name: table_attr(table_of(table)[order]) for name, table in tables.items()}
+    properties["routes"] = table_attr(reordered(table_of(route), order))
     new = analog.ProgramOp.create(properties=properties, result_types=[op.result.type])
     new.location = op.location
     Rewriter.insert_op(new, InsertPoint.before(op))

@@ -23,7 +23,7 @@ from xdsl.dialects.builtin import (
 from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 from xdsl.passes import ModulePass
 
-from ...backends.targets import HOST_BYTES, MemcapTarget, MeshTarget, Target, load_target
+from ...backends.targets import HOST_BYTES, SUM_BYTES, MemcapTarget, MeshTarget, Target, load_target
 from ...dialects import graph, place, tile
 from ...dialects.attributes import (
     WeightAttr,
@@ -38,7 +38,7 @@ from ...dialects.interned import int_attr, text_attr
 from ...errors import IRError
 from ..placement.bufferize import HOST, Buffer, Machine, Planner, Slot
 from ..placement.machine import grid_of
-from ..placement.route import route_sites
+from ..placement.route import route_tiles
 
 #: Share of the on-chip buffer that constants may take.
 CONSTANT_SHARE = 0.5
@@ -222,7 +222,13 @@ class _Writer:
         new.location = program.location
         self.handles[program.result] = new.results[0]
         if isinstance(target, MemcapTarget):
-            routes = route_sites(table_of(properties["sites"])[:, :3], grid_of(target))  # type: ignore[arg-type]
+            routes = route_tiles(
+                program.tile_table,
+                table_of(properties["sites"]),  # type: ignore[arg-type]
+                grid_of(target),
+                target.code_bytes,
+                SUM_BYTES,
+            )
             self.add(
                 place.RouteOp.create(
                     operands=[new.results[0]], properties={"table": table_attr(routes)}

@@ -1,8 +1,8 @@
 """Checks a placement without trusting who made it: arrays only, every fault in words.
 
-Rules: a tile lies inside one array of an existing site; no cell is booked twice; a route ends at
-its site and is as long as the grid says; a memory holds its buffers; every byte that is read was
-written by the buffer it is read through, and by nobody else since.
+Rules: a tile lies inside one array of an existing site; no cell is booked twice; the legs of a
+block lead from each of its tiles to the port; a memory holds its buffers; every byte that is read
+was written by the buffer it is read through, and by nobody else since.
 """
 
 from collections.abc import Sequence
@@ -10,18 +10,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...dialects.route_table import PORT, path_hops
 from .machine import SiteGrid
-from .route import route_sites
 
 
 @dataclass(frozen=True, slots=True)
 class PlacedMatrix:
-    """A matrix in arrays: ``sizes`` [T, 2] of its tiles, ``sites`` [T, 5], ``routes`` [T, 5]."""
+    """A matrix in arrays: its tables ``tiles`` [T, 5], ``sites`` [T, 5] and ``routes`` [T, 4]."""
 
     name: str
-    sizes: np.ndarray
+    tiles: np.ndarray
     sites: np.ndarray
     routes: np.ndarray | None
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """(rows, cols) of each tile, [T, 2]."""
+        return self.tiles[:, [2, 4]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,16 +99,40 @@ def _check_sites(matrix: PlacedMatrix, grid: SiteGrid) -> list[str]:
 
 
 def _check_routes(matrix: PlacedMatrix, grid: SiteGrid) -> list[str]:
+    """Legs join tiles of one block and layer, and lead from each to the port."""
     assert matrix.routes is not None
-    expected = route_sites(matrix.sites[:, :3], grid)
-    if len(matrix.routes) != len(expected):
-        return [f"{matrix.name}: {len(expected)} tiles need a route each, got {len(matrix.routes)}"]
-    wrong = np.flatnonzero((matrix.routes != expected).any(axis=1))
-    return [
-        f"{matrix.name}: the route of tile {tile} is (layer, row, col, hops, vias) "
-        f"{matrix.routes[tile].tolist()}, the way to its array is {expected[tile].tolist()}"
-        for tile in wrong[:3]
-    ]
+    routes, count = np.asarray(matrix.routes, np.int64), len(matrix.tiles)
+    if len(routes) != count:
+        return [f"{matrix.name}: {count} tiles need a route each, got {len(routes)}"]
+    layer, group = matrix.sites[:, 0], matrix.tiles[:, 0]
+    faults = []
+    for parent, block, what in ((0, 1, "x_from"), (2, 3, "y_to")):
+        outside = np.flatnonzero((routes[:, parent] < PORT) | (routes[:, parent] >= count))
+        for tile in outside[:3]:
+            faults.append(
+                f"{matrix.name}: {what} of tile {tile} must be -1 or a tile in 0..{count - 1}, "
+                f"got {routes[tile, parent]}"
+            )
+        if len(outside):
+            continue
+        other = np.where(routes[:, parent] < 0, np.arange(count), routes[:, parent])
+        start = matrix.tiles[:, block]
+        strange = (
+            (start[other] != start) | (group[other] != group) | (layer[other] != layer)
+        )  # fmt: skip
+        for tile in np.flatnonzero(strange)[:3]:
+            faults.append(
+                f"{matrix.name}: {what} of tile {tile} is tile {other[tile]}, which is not in its "
+                f"{'row' if parent == 0 else 'column'} block and layer"
+            )
+        if path_hops(routes[:, parent], np.zeros(count)) is None:
+            faults.append(f"{matrix.name}: the legs by {what} go in a circle, not to the port")
+        for tile in np.flatnonzero((routes[:, parent + 1] & ~1) != 0)[:3]:
+            faults.append(
+                f"{matrix.name}: the bend of {what} of tile {tile} must be 0 or 1, "
+                f"got {routes[tile, parent + 1]}"
+            )
+    return faults
 
 
 def _check_overlaps(matrices: Sequence[PlacedMatrix], grid: SiteGrid) -> list[str]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...backends.targets import MemcapTarget
+from ...dialects.route_table import port_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class SiteGrid:
     @property
     def port(self) -> tuple[int, int]:
         """(row, col) of the base die's port."""
-        return self.rows // 2, self.cols // 2
+        return port_of(self.rows, self.cols)
 
     def sites_near_first(self, count: int) -> np.ndarray:
         """The first sites, int32 [count, 3] (layer, row, col): lower layers, then nearer ones."""

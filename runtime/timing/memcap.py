@@ -1,7 +1,8 @@
 """Time and energy of a memcap program: one task an instruction, energies by part.
 
 Timing never looks at values. A product streams: the first position pays the way to the furthest
-array and back, then the arrays read position after position, or the links carry them if slower.
+array and back, then the arrays read position after position, or the fullest link carries them if
+that is slower.
 Tiles that share an array are read one after another.
 """
 
@@ -9,9 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 
-import numpy as np
-
-from ...backends.memcap.decode import Matrix, MemcapProgram
+from ...backends.memcap.decode import MemcapProgram
 from ...backends.memcap.isa import Instruction, Opcode, Stream
 from ...backends.tables import BufferEntry
 from ...backends.targets import MemcapTarget
@@ -20,14 +19,13 @@ from ...backends.targets.memcap_cost import (
     host_energy_j,
     host_latency_s,
     leakage_j,
-    move_energy_j,
-    move_latency_s,
     mvm_energy_j,
     mvm_latency_s,
     settle_latency_s,
-    site_distance_mm,
     sram_energy_j,
     sram_latency_s,
+    traffic_energy_j,
+    traffic_latency_s,
     vector_energy_j,
     vector_latency_s,
 )
@@ -35,13 +33,12 @@ from ...dialects.kernel import Kernel
 from ...dialects.work import Work, host_key, kernel_work
 from ..energy import add_parts
 from ..events import Task, run
+from .tile_range import TileRange
 from .timed_program import TimedProgram, run_inside
 
 #: Mean square of the normalised input where no run has measured it (uniform values: 1/3).
 ASSUMED_MEAN_SQUARE = 1.0 / 3.0
 HOST_LINK = "host_link"
-#: Bytes of a partial sum on its way from the converters.
-SUM_BYTES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +136,7 @@ class _Costs:
         self.mean_square = mean_square
         self.mean_level = mean_level
         self.host_macs = host_macs
-        self._ranges: dict[tuple[int, int, int], _TileRange] = {}
+        self._ranges: dict[tuple[int, int, int], TileRange] = {}
         self._costs: dict[Opcode, Callable[[Instruction], Cost]] = {
             Opcode.DRIVE: self._drive,
             Opcode.INTEGRATE: self._integrate,
@@ -177,10 +174,10 @@ class _Costs:
         outs = [self._buffer(n).shape for n in i.outs]
         return kernel_work(self._kernel(i), ins, outs)
 
-    def _range(self, i: Instruction) -> "_TileRange":
+    def _range(self, i: Instruction) -> TileRange:
         key = (i.index, *i.tiles)
         if key not in self._ranges:
-            self._ranges[key] = _TileRange.of(self.program.matrices[i.index], i.tiles, self.target)
+            self._ranges[key] = TileRange.of(self.program.matrices[i.index], i.tiles, self.target)
         return self._ranges[key]
 
     def _drive(self, i: Instruction) -> Cost:
@@ -191,13 +188,11 @@ class _Costs:
         """
         tiles, x = self._range(i), self._buffer(i.ins[0])
         self._positions[i.index] = positions = x.shape[-2]
-        code_bytes = self.target.numerics.input_bits / 8
-        first_s = move_latency_s(self.target, tiles.rows_total * code_bytes, tiles.max_hops)
-        sent = tiles.rows_total * positions * code_bytes
         energy = {
-            "links": move_energy_j(self.target, sent, tiles.mean_mm, tiles.mean_vias),
+            "links": positions * traffic_energy_j(self.target, tiles.inputs),
             "sram": sram_energy_j(self.target, x.nbytes),
         }
+        first_s = traffic_latency_s(self.target, tiles.inputs, tiles.layer)
         if self.program.matrices[i.index].input_scale is None and not i.tiles[0]:
             compared = {"add": float(prod(x.shape))}
             energy["sram"] *= 2
@@ -216,8 +211,7 @@ class _Costs:
         settle_s = settle_latency_s(self.target, positions)
         bits = self.program.matrices[i.index].adc_bits
         read_s = mvm_latency_s(self.target, positions, tiles.widest, bits)
-        carried = tiles.rows_total * positions * self.target.numerics.input_bits / 8
-        link_s = carried / (self.target.links.bandwidth_gb_s * 1e9)
+        link_s = positions * tiles.busiest_link_bytes / (self.target.links.bandwidth_gb_s * 1e9)
         duration_s = max((read_s - settle_s) * tiles.rounds, link_s - settle_s * tiles.rounds)
         square = self.mean_square.get(i.index, ASSUMED_MEAN_SQUARE)
         level = self.mean_level.get(i.index)
@@ -230,12 +224,12 @@ class _Costs:
     def _accumulate(self, i: Instruction) -> Cost:
         """The last position's sums come back and are added; earlier ones came while reading."""
         tiles, y = self._range(i), self._buffer(i.outs[0])
-        last_s = move_latency_s(self.target, tiles.cols_total * SUM_BYTES, tiles.max_hops)
-        sent = tiles.cols_total * self._positions[i.index] * SUM_BYTES
+        positions = self._positions[i.index]
         energy = {
-            "links": move_energy_j(self.target, sent, tiles.mean_mm, tiles.mean_vias),
+            "links": positions * traffic_energy_j(self.target, tiles.sums),
             "sram": sram_energy_j(self.target, y.nbytes),
         }
+        last_s = traffic_latency_s(self.target, tiles.sums, tiles.layer)
         return Cost(last_s, energy, self._links_of(y))
 
     def _move(self, i: Instruction) -> Cost:
@@ -304,37 +298,3 @@ def _touched(kernel: Kernel, ins: Sequence[BufferEntry], outs: Sequence[BufferEn
     if kernel.kind == "update" and in_place:
         sizes[0], sizes[-1] = 0, ins[2].nbytes
     return sizes
-
-
-@dataclass(frozen=True, slots=True)
-class _TileRange:
-    """Sums over the tiles of one instruction."""
-
-    weights: int
-    rows_total: int
-    cols_total: int
-    widest: int
-    rounds: int
-    max_hops: int
-    mean_mm: float
-    mean_vias: float
-    sizes: dict[tuple[int, int], int]
-
-    @staticmethod
-    def of(matrix: Matrix, tiles: tuple[int, int], target: MemcapTarget) -> "_TileRange":
-        part = slice(*tiles)
-        rows, cols = matrix.tiles[part, 2].astype(np.int64), matrix.tiles[part, 4].astype(np.int64)
-        hops, vias = matrix.routes[part, 3], matrix.routes[part, 4]
-        _, shared = np.unique(matrix.sites[part, :3], axis=0, return_counts=True)
-        sizes, counts = np.unique(matrix.tiles[part][:, [2, 4]], axis=0, return_counts=True)
-        return _TileRange(
-            weights=int((rows * cols).sum()),
-            rows_total=int(rows.sum()),
-            cols_total=int(cols.sum()),
-            widest=int(cols.max()),
-            rounds=int(shared.max()),
-            max_hops=int(hops.max() + vias.max()),
-            mean_mm=site_distance_mm(target, float(hops.mean()) / 2, float(hops.mean()) / 2),
-            mean_vias=float(vias.mean()),
-            sizes={(int(r), int(c)): int(n) for (r, c), n in zip(sizes, counts, strict=True)},
-        )

@@ -10,18 +10,21 @@ from semc.compiler.placement.check import PlacedMatrix, check_matrices
 from semc.compiler.placement.hazards import HazardTracker
 from semc.compiler.placement.machine import SiteGrid
 from semc.compiler.placement.pack import pack_tiles
-from semc.compiler.placement.route import route_sites
+from semc.compiler.placement.route import route_tiles
+from semc.dialects.tile_table import TILE_COLUMNS
 
 GRID = SiteGrid(layers=3, rows=5, cols=4, array_rows=16, array_cols=8, active=1)
 SIZES = st.lists(st.tuples(st.integers(1, 16), st.integers(1, 8)), min_size=1, max_size=50)
 
 
 def _placed(sizes: list[tuple[int, int]]) -> PlacedMatrix:
-    table = np.array(sizes)
-    packing = pack_tiles(table, GRID.array_rows, GRID.array_cols)
+    tiles = np.zeros((len(sizes), len(TILE_COLUMNS)), np.int32)
+    tiles[:, [2, 4]] = sizes
+    tiles[:, 1], tiles[:, 3] = np.arange(len(sizes)) % 3, np.arange(len(sizes)) // 3
+    packing = pack_tiles(tiles[:, [2, 4]], GRID.array_rows, GRID.array_cols)
     sites = assign_sites(np.arange(packing.arrays), GRID)[packing.array]
     full = np.column_stack([sites, packing.row, packing.col]).astype(np.int32)
-    return PlacedMatrix("m", table, full, route_sites(sites, GRID))
+    return PlacedMatrix("m", tiles, full, route_tiles(tiles, full, GRID, 1, 4))
 
 
 @given(SIZES)
@@ -50,10 +53,13 @@ def test_every_damage_to_a_placement_is_seen(
     column, bound = data.draw(st.sampled_from([(0, 3), (1, 5), (2, 4)]))
     bad = matrix.sites.copy()
     bad[tile, column] = data.draw(st.sampled_from([-1, bound]))
-    assert check_matrices([PlacedMatrix("m", matrix.sizes, bad, None)], GRID)
+    assert check_matrices([PlacedMatrix("m", matrix.tiles, bad, None)], GRID)
     other = matrix.routes.copy()
-    other[tile, data.draw(st.integers(0, 4))] += 1
-    assert check_matrices([PlacedMatrix("m", matrix.sizes, matrix.sites, other)], GRID)
+    column, value = data.draw(
+        st.sampled_from([(0, tile), (0, -2), (2, len(sizes)), (2, tile), (1, 2), (3, -1)])
+    )
+    other[tile, column] = value
+    assert check_matrices([PlacedMatrix("m", matrix.tiles, matrix.sites, other)], GRID)
 
 
 @given(SIZES)

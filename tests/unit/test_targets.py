@@ -12,12 +12,9 @@ from semc.backends.targets.memcap_cost import (
     adiabatic_factor,
     host_energy_j,
     host_latency_s,
-    move_energy_j,
-    move_latency_s,
     mvm_energy_j,
     mvm_latency_s,
     settle_latency_s,
-    site_distance_mm,
     vector_energy_j,
     vector_latency_s,
     write_energy_j,
@@ -245,12 +242,9 @@ def test_system_events_by_hand():
     target = targets.load_target("memcap-demo")
     assert vector_energy_j(target, {"add": 2, "mul": 1}) == pytest.approx(5.5e-12)
     assert vector_latency_s(target, {"add": 33, "special": 1}) == pytest.approx(2 / 0.2e9)
-    assert move_energy_j(target, 10, 2.0, 3) == pytest.approx(10 * (3.2 + 0.03) * 1e-12)
-    assert move_latency_s(target, 32, 4) == pytest.approx(20e-9 + 10e-9)
     assert host_latency_s(target, 20e9, 1e9) == pytest.approx(2.00001)
     assert host_energy_j(target, 2.0, 1e9) == pytest.approx(10.1)
     assert write_energy_j(target, 10) == pytest.approx(40 * 2e-12)
-    assert site_distance_mm(target, 1, 2) == pytest.approx(3 * 0.276)
     with pytest.raises(ValueError, match="operation class"):
         vector_energy_j(target, {"div": 1.0})
 

@@ -7,7 +7,7 @@
 place.machine "memcap-demo" machine "memcap" grid [4, 4, 4] active 1 array [128, 32] memories {sram = 1048576 : i64, host = 1099511627776 : i64} units {crossbar = "sram", vector = "sram", host = "host"}
 func.func @main() {
   %m = place.program <"fc"> adc_range dense<[3.0, 5.0]> : tensor<2xf32> tiles dense<[[0, 0, 128, 0, 16], [0, 128, 72, 0, 16]]> : tensor<2x5xi32> sites dense<[[1, 0, 0, 0, 0], [0, 0, 0, 0, 0]]> : tensor<2x5xi32> : !tile.crossbar<1x200x16>
-  place.route %m dense<[[1, 0, 0, 4, 2], [0, 0, 0, 4, 1]]> : tensor<2x5xi32> : !tile.crossbar<1x200x16>
+  place.route %m dense<[[-1, 0, -1, 1], [-1, 1, -1, 0]]> : tensor<2x4xi32> : !tile.crossbar<1x200x16>
   %x = place.buffer "host" at 0 port "input:x" : !place.buffer<tensor<2x200xf32>>
   %x1 = place.buffer "sram" at 0 : !place.buffer<tensor<2x200xf32>>
   %h = place.buffer "sram" at 1600 : !place.buffer<tensor<2x16xf32>>
@@ -31,7 +31,7 @@ func.func @main() {
 // CHECK:      analog.program matrix 0 <"fc"> adc_range dense<[5.000000e+00, 3.000000e+00]>
 // CHECK-SAME: tiles dense<{{\[\[}}0, 128, 72, 0, 16], [0, 0, 128, 0, 16]]>
 // CHECK-SAME: sites dense<{{\[\[}}0, 0, 0, 0, 0], [1, 0, 0, 0, 0]]>
-// CHECK-SAME: routes dense<{{\[\[}}0, 0, 0, 4, 1], [1, 0, 0, 4, 2]]>
+// CHECK-SAME: routes dense<{{\[\[}}-1, 1, -1, 0], [-1, 0, -1, 1]]>
 // CHECK-NOT:  place.mvm
 // CHECK:      analog.controller "layer0" {
 // CHECK-NEXT:   analog.sync [0]

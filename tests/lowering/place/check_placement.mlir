@@ -14,18 +14,28 @@ place.machine "chip" machine "memcap" grid [4, 4, 4] array [128, 32] memories {s
 func.func @two_matrices_on_one_cell() {
   %a = place.program <"a"> tiles dense<[[0, 0, 4, 0, 2]]> : tensor<1x5xi32> sites dense<[[0, 2, 2, 0, 0]]> : tensor<1x5xi32> : !tile.crossbar<1x4x2>
   %b = place.program <"b"> tiles dense<[[0, 0, 4, 0, 2]]> : tensor<1x5xi32> sites dense<[[0, 2, 2, 3, 1]]> : tensor<1x5xi32> : !tile.crossbar<1x4x2>
-  place.route %a dense<[[0, 2, 2, 0, 1]]> : tensor<1x5xi32> : !tile.crossbar<1x4x2>
-  place.route %b dense<[[0, 2, 2, 0, 1]]> : tensor<1x5xi32> : !tile.crossbar<1x4x2>
+  place.route %a dense<[[-1, 0, -1, 0]]> : tensor<1x4xi32> : !tile.crossbar<1x4x2>
+  place.route %b dense<[[-1, 0, -1, 0]]> : tensor<1x4xi32> : !tile.crossbar<1x4x2>
   func.return
 }
 
 // -----
 
-// CHECK: the route of tile 0 is (layer, row, col, hops, vias) [1, 2, 2, 0, 1], the way to its array is [1, 2, 2, 0, 2]
+// CHECK: w: x_from of tile 1 is tile 0, which is not in its row block and layer
 place.machine "chip" machine "memcap" grid [4, 4, 4] array [128, 32] memories {sram = 1024 : i64} units {vector = "sram"}
-func.func @route_through_a_missing_via() {
-  %m = place.program <"w"> tiles dense<[[0, 0, 4, 0, 2]]> : tensor<1x5xi32> sites dense<[[1, 2, 2, 0, 0]]> : tensor<1x5xi32> : !tile.crossbar<1x4x2>
-  place.route %m dense<[[1, 2, 2, 0, 1]]> : tensor<1x5xi32> : !tile.crossbar<1x4x2>
+func.func @input_from_another_row_block() {
+  %m = place.program <"w"> tiles dense<[[0, 0, 4, 0, 2], [0, 4, 4, 0, 2]]> : tensor<2x5xi32> sites dense<[[1, 2, 2, 0, 0], [1, 2, 3, 0, 0]]> : tensor<2x5xi32> : !tile.crossbar<1x8x2>
+  place.route %m dense<[[-1, 0, 1, 0], [0, 0, -1, 0]]> : tensor<2x4xi32> : !tile.crossbar<1x8x2>
+  func.return
+}
+
+// -----
+
+// CHECK: w: the legs by y_to go in a circle, not to the port
+place.machine "chip" machine "memcap" grid [4, 4, 4] array [128, 32] memories {sram = 1024 : i64} units {vector = "sram"}
+func.func @sums_that_never_arrive() {
+  %m = place.program <"w"> tiles dense<[[0, 0, 4, 0, 2], [0, 4, 4, 0, 2]]> : tensor<2x5xi32> sites dense<[[1, 2, 2, 0, 0], [1, 2, 3, 0, 0]]> : tensor<2x5xi32> : !tile.crossbar<1x8x2>
+  place.route %m dense<[[-1, 0, 1, 0], [-1, 0, 0, 0]]> : tensor<2x4xi32> : !tile.crossbar<1x8x2>
   func.return
 }
 

@@ -3,7 +3,7 @@
 // Inputs come from the host, a view that renames bytes is an alias, dead buffers are used again.
 // CHECK: place.machine "memcap-demo" machine "memcap" grid [4, 4, 4] active 1 array [128, 32]
 // CHECK: [[M:%.*]] = place.program <"fc.weight"> tiles {{.*}} sites dense<{{\[\[}}0, 2, 2, 0, 0]]>
-// CHECK: place.route [[M]] dense<{{\[\[}}0, 2, 2, 0, 1]]>
+// CHECK: place.route [[M]] dense<{{\[\[}}-1, 0, -1, 0]]>
 // CHECK: [[IN:%.*]] = place.buffer "host" at 0 port "input:x"
 // CHECK: [[X:%.*]] = place.buffer "sram" at 0 : !place.buffer<tensor<1x64xf32>>
 // CHECK: [[Y:%.*]] = place.buffer "sram" at 320

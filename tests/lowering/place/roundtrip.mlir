@@ -13,7 +13,7 @@ func.func @main() {
   %b = place.buffer "sram" at 32 init <"b"> {value = "q"} : !place.buffer<tensor<1x2xf32>>
   %o = place.buffer "host" at 32 port "output:q" : !place.buffer<tensor<1x2xf32>>
   %m = place.program <"w"> tiles dense<[[0,0,4,0,2]]> : tensor<1x5xi32> sites dense<[[1,0,0,0,0]]> : tensor<1x5xi32> : !tile.crossbar<1x4x2>
-  place.route %m dense<[[1,0,0,0,1]]> : tensor<1x5xi32> : !tile.crossbar<1x4x2>
+  place.route %m dense<[[-1,0,-1,0]]> : tensor<1x4xi32> : !tile.crossbar<1x4x2>
   place.mvm %m, %x -> %y slot 0 node "fc" : !tile.crossbar<1x4x2>, !place.buffer<tensor<1x4xf32>> -> !place.buffer<tensor<1x2xf32>>
   place.stage "vector" slot 1 (%y, %b) -> (%y) {node = "add"} : (!place.buffer<tensor<1x2xf32>>, !place.buffer<tensor<1x2xf32>>) -> (!place.buffer<tensor<1x2xf32>>) {
   ^bb0(%0: tensor<1x2xf32>, %1: tensor<1x2xf32>):
@@ -25,7 +25,7 @@ func.func @main() {
     place.yield %2 : tensor<1x2xf32>
   }
   place.move %y -> %o slot 2 : !place.buffer<tensor<1x2xf32>> -> !place.buffer<tensor<1x2xf32>>
-  %am = analog.program matrix 0 <"w"> tiles dense<[[0,0,4,0,2]]> : tensor<1x5xi32> sites dense<[[1,0,0,0,0]]> : tensor<1x5xi32> routes dense<[[1,0,0,0,1]]> : tensor<1x5xi32> : !tile.crossbar<1x4x2>
+  %am = analog.program matrix 0 <"w"> tiles dense<[[0,0,4,0,2]]> : tensor<1x5xi32> sites dense<[[1,0,0,0,0]]> : tensor<1x5xi32> routes dense<[[-1,0,-1,0]]> : tensor<1x4xi32> : !tile.crossbar<1x4x2>
   analog.controller "layer1" {
     analog.drive %am, %x tiles [0, 1] event 0 : !tile.crossbar<1x4x2>, !place.buffer<tensor<1x4xf32>>
     analog.integrate %am tiles [0, 1] event 1 : !tile.crossbar<1x4x2>

@@ -1,0 +1,166 @@
+"""The table of a matrix's routes as plain arrays (no xDSL): what a row says, lengths and loads.
+
+Routers lie on the base die, one below each stack of sites, in a mesh. The input of a row block is
+sent once and forked on its way to the arrays that need it; the partial sums of a column block are
+added where their ways meet. So each block has a tree, and a tile has one leg in each:
+
+    x_from   the tile of the same row block that its input comes from, -1 the port
+    y_to     the tile of the same column block that its sums go to, -1 the port
+    x_bend, y_bend   0: the leg runs along the row first, then along the column; 1: the other way
+
+Trees stay in one layer, since the layers of a matrix work one at a time.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+ROUTE_COLUMNS = ("x_from", "x_bend", "y_to", "y_bend")
+#: The other end of a leg that begins or ends at the port.
+PORT = -1
+
+
+def port_of(rows: int, cols: int) -> tuple[int, int]:
+    """Router (row, col) where data enter and leave a mesh of ``rows`` x ``cols``."""
+    return rows // 2, cols // 2
+
+
+def reordered(routes: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """The table whose row i is row ``order[i]`` [T] of ``routes`` [T, 4], with new tile numbers."""
+    number = np.empty(len(order) + 1, np.int32)
+    number[order], number[PORT] = np.arange(len(order)), PORT
+    out = routes[order]
+    out[:, [0, 2]] = number[out[:, [0, 2]]]
+    return out
+
+
+def other_ends(parents: np.ndarray, stacks: np.ndarray, port: tuple[int, int]) -> np.ndarray:
+    """Router (row, col) at the port's side of each leg, int [T, 2].
+
+    ``parents`` [T] are tiles or ``PORT``, ``stacks`` [T, 2] the routers of the tiles.
+    """
+    ends = stacks[np.maximum(parents, 0)]
+    ends[parents < 0] = port
+    return ends
+
+
+def path_hops(parents: np.ndarray, hops: np.ndarray) -> np.ndarray | None:
+    """Hops from each tile to the port along its tree, int [T]; None where legs go in a circle."""
+    up, total = np.asarray(parents, np.int64).copy(), np.asarray(hops, np.int64).copy()
+    for _ in range(len(up).bit_length() + 1):
+        inner = np.flatnonzero(up >= 0)
+        if not len(inner):
+            return total
+        # All ways double at once: what a tile's ancestor knew before this step.
+        total[inner] += total[up[inner]]
+        up[inner] = up[up[inner]]
+    return None
+
+
+def link_loads(
+    start: np.ndarray,
+    end: np.ndarray,
+    bend: np.ndarray,
+    nbytes: np.ndarray,
+    mesh: tuple[int, int],
+) -> np.ndarray:
+    """Bytes on every link, float64 [4, rows, cols]: out of each router east, west, south, north.
+
+    Legs run from routers ``start`` [n, 2] to ``end`` [n, 2] with ``bend`` [n] (see above) and carry
+    ``nbytes`` [n].
+    """
+    (row0, col0), (row1, col1) = np.asarray(start, np.int64).T, np.asarray(end, np.int64).T
+    level, pillar = np.where(bend == 0, row0, row1), np.where(bend == 0, col1, col0)
+    loads = np.zeros((4, mesh[0] + 1, mesh[1] + 1))
+    _add_runs(loads[0], level, col0, col1, nbytes)
+    _add_runs(loads[1], level, col1 + 1, col0 + 1, nbytes)
+    _add_runs(loads[2].T, pillar, row0, row1, nbytes)
+    _add_runs(loads[3].T, pillar, row1 + 1, row0 + 1, nbytes)
+    loads[:2] = np.cumsum(loads[:2], axis=2)
+    loads[2:] = np.cumsum(loads[2:], axis=1)
+    return loads[:, :-1, :-1]
+
+
+def _add_runs(
+    changes: np.ndarray, line: np.ndarray, low: np.ndarray, high: np.ndarray, nbytes: np.ndarray
+) -> None:
+    """Where loads on ``line`` begin (``low``) and end (``high``), for runs that are not empty."""
+    run = np.flatnonzero(low < high)
+    np.add.at(changes, (line[run], low[run]), nbytes[run])
+    np.add.at(changes, (line[run], high[run]), -np.asarray(nbytes, np.float64)[run])
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What the legs of one position carry, one way: outwards (inputs) or back (sums)."""
+
+    byte_hops: float
+    """Bytes times hops of all legs."""
+    byte_rows: float
+    """Of these, along columns of routers (from row to row); the rest runs along rows."""
+    byte_vias: float
+    """Bytes times levels between the base die and the arrays."""
+    leg_bytes: float
+    """Bytes of all legs together."""
+    port_byte_hops: float
+    """Of ``byte_hops``, that of the legs at the port."""
+    port_bytes: float
+    depth_hops: int
+    """The longest way between the port and an array."""
+    loads: np.ndarray
+    """Bytes on every link, [4, rows, cols] (``link_loads``)."""
+
+
+def product_traffic(
+    tiles: np.ndarray,
+    sites: np.ndarray,
+    routes: np.ndarray,
+    mesh: tuple[int, int],
+    x_bytes: float,
+    y_bytes: float,
+) -> tuple[Traffic, Traffic]:
+    """Inputs and sums of one position through tiles of one layer, whose legs stay among them.
+
+    A row takes ``x_bytes`` and a column of weights gives ``y_bytes``.
+    """
+    inward = _traffic(routes[:, 0], routes[:, 1], sites, tiles[:, 2] * x_bytes, mesh, True)
+    back = _traffic(routes[:, 2], routes[:, 3], sites, tiles[:, 4] * y_bytes, mesh, False)
+    return inward, back
+
+
+def _traffic(
+    parents: np.ndarray,
+    bends: np.ndarray,
+    sites: np.ndarray,
+    nbytes: np.ndarray,
+    mesh: tuple[int, int],
+    outwards: bool,
+) -> Traffic:
+    stacks = sites[:, 1:3].astype(np.int64)
+    ends = other_ends(parents, stacks, port_of(*mesh))
+    steps = np.abs(stacks - ends)
+    hops = steps.sum(axis=1)
+    depth = path_hops(parents, hops)
+    if depth is None:
+        raise ValueError("the legs of a block must lead to the port")
+    at_port = parents < 0
+    flow = (ends, stacks) if outwards else (stacks, ends)
+    return Traffic(
+        byte_hops=float(nbytes @ hops),
+        byte_rows=float(nbytes @ steps[:, 0]),
+        byte_vias=float(nbytes @ (sites[:, 0] + 1)),
+        leg_bytes=float(nbytes.sum()),
+        port_byte_hops=float(nbytes[at_port] @ hops[at_port]),
+        port_bytes=float(nbytes[at_port].sum()),
+        depth_hops=int(depth.max(initial=0)),
+        loads=link_loads(*flow, bends, nbytes, mesh),
+    )
+
+
+def within(routes: np.ndarray, first: int, end: int) -> np.ndarray:
+    """Rows ``first .. end`` of a table, numbered from 0; legs from outside begin at the port."""
+    part = routes[first:end].copy()
+    parents = part[:, [0, 2]] - first
+    parents[(parents < 0) | (parents >= end - first)] = PORT
+    part[:, [0, 2]] = parents
+    return part

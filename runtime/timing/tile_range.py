@@ -1,0 +1,56 @@
+"""What timing a product must know of the tiles of one instruction, added up once."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...backends.memcap.decode import Matrix
+from ...backends.targets import SUM_BYTES, MemcapTarget
+from ...dialects.route_table import Traffic, product_traffic, within
+from ...dialects.tile_table import weights_in
+
+
+@dataclass(frozen=True, slots=True)
+class TileRange:
+    """Tiles of one matrix in one layer that are read together.
+
+    ``rounds`` is the most tiles that share an array, ``sizes`` how many have each (rows, cols);
+    ``inputs`` and ``sums`` are what one position moves over the base die.
+    """
+
+    weights: int
+    widest: int
+    rounds: int
+    layer: int
+    sizes: dict[tuple[int, int], int]
+    inputs: Traffic
+    sums: Traffic
+    busiest_link_bytes: float
+    """Bytes a position over the fullest link, each direction by itself."""
+
+    @staticmethod
+    def of(matrix: Matrix, span: tuple[int, int], target: MemcapTarget) -> "TileRange":
+        """Of the tiles ``span[0] .. span[1]`` of ``matrix``."""
+        part = slice(*span)
+        tiles, sites = matrix.tiles[part], matrix.sites[part]
+        _, shared = np.unique(sites[:, :3], axis=0, return_counts=True)
+        sizes, counts = np.unique(tiles[:, [2, 4]], axis=0, return_counts=True)
+        stack = target.stack
+        inputs, sums = product_traffic(
+            tiles,
+            sites,
+            within(matrix.routes, *span),
+            (stack.grid_rows, stack.grid_cols),
+            target.code_bytes,
+            SUM_BYTES,
+        )
+        return TileRange(
+            weights=weights_in(tiles),
+            widest=int(tiles[:, 4].max()),
+            rounds=int(shared.max()),
+            layer=int(sites[0, 0]),
+            sizes={(int(r), int(c)): int(n) for (r, c), n in zip(sizes, counts, strict=True)},
+            inputs=inputs,
+            sums=sums,
+            busiest_link_bytes=float((inputs.loads + sums.loads).max(initial=0.0)),
+        )
