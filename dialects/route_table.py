@@ -144,7 +144,7 @@ def _traffic(
     if depth is None:
         raise ValueError("the legs of a block must lead to the port")
     at_port = parents < 0
-    flow = (ends, stacks) if outwards else (stacks, ends)
+    start, end = (ends, stacks) if outwards else (stacks, ends)
     return Traffic(
         byte_hops=float(nbytes @ hops),
         byte_rows=float(nbytes @ steps[:, 0]),
@@ -153,7 +153,7 @@ def _traffic(
         port_byte_hops=float(nbytes[at_port] @ hops[at_port]),
         port_bytes=float(nbytes[at_port].sum()),
         depth_hops=int(depth.max(initial=0)),
-        loads=link_loads(*flow, bends, nbytes, mesh),
+        loads=link_loads(start, end, bends, nbytes, mesh),
     )
 
 
