@@ -110,9 +110,20 @@ class Planner:
         """Plan ``ops`` in order. Raises CapacityError when a memory is too small."""
         for value, name in inputs:
             self._new(value, self.machine.port_memory, port=f"input:{name}")
+        wanted: dict[SSAValue, list[str]] = {}
+        for value, name in outputs:
+            wanted.setdefault(value, []).append(name)
         for op in ops:
             self._plan_op(op)
-        for value, name in outputs:
+            for result in op.results:
+                self._hand_over(result, wanted.pop(result, []))
+        for value, names in wanted.items():
+            self._hand_over(value, names)
+        self._allocate()
+
+    def _hand_over(self, value: SSAValue, names: Sequence[str]) -> None:
+        """Bring an output to its port as soon as it is there, so that its buffer is free again."""
+        for name in names:
             source = self._any_home(value)
             if self._is_computed_at_port(source):
                 source.port = f"output:{name}"
@@ -120,7 +131,6 @@ class Planner:
             target = Buffer(value, self.machine.port_memory, port=f"output:{name}")
             self.buffers.append(target)
             self._slot("dma", None, [source], [target])
-        self._allocate()
 
     def _is_computed_at_port(self, buffer: Buffer) -> bool:
         """Whether a buffer can be an output as it is."""
