@@ -193,6 +193,7 @@ def compile_command(
     from .compiler.recipe import Quantization
     from .runtime.execute.quantized_product import quantized_product
     from .runtime.interpret.interpret import interpret_function
+    from .runtime.simulate import simulate
 
     if level is not None and check_levels:
         raise click.UsageError("--emit and --check-levels exclude each other")
@@ -236,7 +237,8 @@ def compile_command(
         raise click.UsageError("a program is no text: -o takes a file, or /dev/stdout")
     check_output(path)
     compilation = compile_model(model, options)
-    report = compilation.report() | {"program": path}
+    estimate = simulate(compilation.program, None).estimate()
+    report = compilation.report() | {"program": path, "estimate": estimate}
     if check_levels:
         report["levels"] = compare_levels(compilation, calibrate)
     compilation.program.save(path)

@@ -14,6 +14,7 @@ from ..backends.targets import MemcapTarget
 from ..errors import InputError
 from .compare import Difference, compare, worst_of
 from .energy import efficiency
+from .feasibility import feasibility
 from .scoring import labels_of, output_accuracy, stack_outputs
 from .timing.timed_program import TimedProgram
 
@@ -27,6 +28,11 @@ if TYPE_CHECKING:
     from .variation.study import Findings, Study
 
 MODES = ("exact", "quantized", "noisy")
+#: What a simulation says without any input.
+_ESTIMATE = (
+    "latency_s", "throughput_per_s", "energy_j", "energy_parts_j", "power_w", "tops_per_w",
+    "array_tops_per_w", "parameters_per_cm2", "feasibility",
+)  # fmt: skip
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -55,6 +61,11 @@ class SimulationResult:
     def energy_j(self) -> float:
         return float(sum(self.timing.parts_j.values()))
 
+    def estimate(self) -> dict[str, Any]:
+        """The keys of ``semc compile --json`` under ``estimate``: what needs no input."""
+        every = self.as_dict()
+        return {key: every[key] for key in _ESTIMATE}
+
     def as_dict(self) -> dict[str, Any]:
         """The keys of ``semc simulate --json``."""
         target = self.program.target
@@ -80,6 +91,7 @@ class SimulationResult:
             "tops_per_w": figures.system_tops_per_w,
             "array_tops_per_w": figures.array_tops_per_w,
             "parameters_per_cm2": parameters / (target.area_mm2 / 100) if target.area_mm2 else 0.0,
+            "feasibility": feasibility(budget, latency_s, self.timing.parts_j) if budget else None,
             "macs": self.timing.work.macs,
             "array_macs": self.timing.array_macs,
             "elementwise_ops": self.timing.work.elementwise,

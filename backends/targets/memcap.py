@@ -30,6 +30,7 @@ from .memcap_sections import (
     Stack,
     Vector,
 )
+from .price import Price
 from .schema import Name, NonNegative, Section, unsourced
 from .technology import Technology
 
@@ -62,6 +63,8 @@ class MemcapTarget(Section):
     """Adders in the cells in place of charge; the converters then stand for none."""
     technology: Technology | None = None
     """The process and the supply at which the constants hold; needed to leave that supply."""
+    price: Price | None = None
+    """What making and running the chip costs; without it reports name no price."""
     leakage_w: NonNegative
     budget_area_mm2: NonNegative = 0.0
     """The area this chip was meant to fit; 0 = none stated."""

@@ -77,6 +77,7 @@ def print_compilation(report: Mapping[str, Any]) -> None:
         rows.append(("in the arrays", part))
     sizes = ", ".join(f"{level} {count:,}" for level, count in report["ir_ops"].items())
     rows.append(("IR operations", sizes))
+    rows += _figures(report["estimate"])
     rows.append(("compile time", f"{sum(report['phase_s'].values()):.2f} s"))
     rows.append(("peak memory", quantity(report["peak_rss_bytes"], "B")))
     for check in report.get("levels", []):
@@ -158,12 +159,8 @@ def print_simulation(report: Mapping[str, Any]) -> None:
         ("model", str(report["model"])),
         ("target", f"{report['target']}, {area}"),
         ("run", _run_line(report)),
-        ("latency", f"{quantity(report['latency_s'], 's')} an inference"),
-        ("throughput", quantity(report["throughput_per_s"], "inferences/s")),
-        ("energy", f"{quantity(report['energy_j'], 'J')} an inference"),
         ("mean power", power),
-        ("efficiency", _efficiency(report)),
-        ("density", f"{quantity(report['parameters_per_cm2'], 'parameters/cm2')} of this model"),
+        *_figures(report),
     ]
     if report["accuracy"] is not None:
         rows.append(("accuracy", _accuracy(report)))
@@ -184,6 +181,39 @@ def print_simulation(report: Mapping[str, Any]) -> None:
         if key in report:
             _print(console, "")
             _print(console, part(report[key]))
+
+
+def _figures(report: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Rows that need no input: speed, energy, density, and how they stand to the budgets."""
+    rows = [
+        ("latency", f"{quantity(report['latency_s'], 's')} an inference"),
+        ("throughput", quantity(report["throughput_per_s"], "inferences/s")),
+        ("energy", f"{quantity(report['energy_j'], 'J')} an inference"),
+        ("efficiency", _efficiency(report)),
+        ("density", f"{quantity(report['parameters_per_cm2'], 'parameters/cm2')} of this model"),
+    ]
+    return rows + _feasibility(report["feasibility"] or {})
+
+
+def _feasibility(found: Mapping[str, Any]) -> list[tuple[str, str]]:
+    rows = []
+    for limit in found.get("limits", []):
+        value, budget = (quantity(limit[key], limit["unit"]) for key in ("value", "budget"))
+        if limit["met"]:
+            rows.append((limit["what"], f"{value}, within {budget}"))
+            continue
+        rows.append((limit["what"], f"{value}, over {budget}; what would do:"))
+        rows += [("", f"- {lever}") for lever in limit["levers"]]
+    if found.get("usd_per_million") is not None:
+        rate = quantity(found["rate_per_s"], "inferences/s")
+        rows.append(
+            (
+                "price",
+                f"{found['chip_usd']:.3g} USD a chip, {found['usd_per_million']:.3g} USD a million "
+                f"inferences at {rate}",
+            )
+        )
+    return rows
 
 
 def print_validation(validation: "Validation") -> None:
