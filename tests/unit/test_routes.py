@@ -9,6 +9,7 @@ from semc.backends.targets import load_target
 from semc.backends.targets.memcap_cost import byte_mm, traffic_energy_j, traffic_latency_s
 from semc.compiler.placement.machine import SiteGrid
 from semc.compiler.placement.route import route_tiles
+from semc.compiler.placement.traffic import array_traffic
 from semc.dialects.route_table import link_loads, path_hops, product_traffic, reordered, within
 
 GRID = SiteGrid(layers=2, rows=6, cols=5, array_rows=8, array_cols=8, active=1)
@@ -122,3 +123,18 @@ def test_circles_are_found_and_tables_renumbered() -> None:
     turned = reordered(routes, np.array([2, 0, 1]))
     assert turned.tolist() == [[2, 0, 2, 0], [-1, 0, 0, 1], [1, 1, -1, 0]]
     assert within(routes, 1, 3).tolist() == [[-1, 1, -1, 0], [0, 0, 0, 0]]
+
+
+def test_traffic_between_arrays_by_hand() -> None:
+    # Two row blocks x two column blocks, the last tile in the array of the first.
+    tiles = _grid_tiles(2, 2)
+    traffic = array_traffic([tiles], [10.0], np.array([0, 1, 2, 0]), 3, 1.0, 4.0)
+    dense = np.zeros((3, 3))
+    for a in range(3):
+        part = slice(traffic.indptr[a], traffic.indptr[a + 1])
+        dense[a, traffic.neighbour[part]] = traffic.weight[part]
+    x, y = 8 * 10.0, 8 * 40.0
+    # Inputs 0-1 and 2-3, sums 0-2 and 1-3; tile 3 lies in array 0.
+    assert dense.tolist() == [[0, x + y, x + y], [x + y, 0, 0], [x + y, 0, 0]]
+    assert traffic.port.tolist() == [x + y, (x + y) / 2, (x + y) / 2]
+    assert traffic.vias.tolist() == [2 * (x + y), x + y, x + y]
