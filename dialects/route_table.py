@@ -71,23 +71,29 @@ def link_loads(
     """
     (row0, col0), (row1, col1) = np.asarray(start, np.int64).T, np.asarray(end, np.int64).T
     level, pillar = np.where(bend == 0, row0, row1), np.where(bend == 0, col1, col0)
-    loads = np.zeros((4, mesh[0] + 1, mesh[1] + 1))
-    _add_runs(loads[0], level, col0, col1, nbytes)
-    _add_runs(loads[1], level, col1 + 1, col0 + 1, nbytes)
-    _add_runs(loads[2].T, pillar, row0, row1, nbytes)
-    _add_runs(loads[3].T, pillar, row1 + 1, row0 + 1, nbytes)
-    loads[:2] = np.cumsum(loads[:2], axis=2)
-    loads[2:] = np.cumsum(loads[2:], axis=1)
-    return loads[:, :-1, :-1]
+    loads = np.empty((4, *mesh))
+    loads[0] = _run_loads(level, col0, col1, nbytes, mesh)
+    loads[1] = _run_loads(level, col1 + 1, col0 + 1, nbytes, mesh)
+    loads[2] = _run_loads(pillar, row0, row1, nbytes, mesh[::-1]).T
+    loads[3] = _run_loads(pillar, row1 + 1, row0 + 1, nbytes, mesh[::-1]).T
+    return loads
 
 
-def _add_runs(
-    changes: np.ndarray, line: np.ndarray, low: np.ndarray, high: np.ndarray, nbytes: np.ndarray
-) -> None:
-    """Where loads on ``line`` begin (``low``) and end (``high``), for runs that are not empty."""
+def _run_loads(
+    line: np.ndarray,
+    low: np.ndarray,
+    high: np.ndarray,
+    nbytes: np.ndarray,
+    shape: tuple[int, int],
+) -> np.ndarray:
+    """Bytes on each place of ``shape`` (lines, places): runs take ``low .. high`` of their line."""
     run = np.flatnonzero(low < high)
+    changes = np.zeros((shape[0], shape[1] + 1))
+    if not len(run):
+        return changes[:, :-1]
     np.add.at(changes, (line[run], low[run]), nbytes[run])
     np.add.at(changes, (line[run], high[run]), -np.asarray(nbytes, np.float64)[run])
+    return np.cumsum(changes, axis=1)[:, :-1]
 
 
 @dataclass(frozen=True, slots=True)

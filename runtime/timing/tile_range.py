@@ -34,7 +34,9 @@ class TileRange:
         part = slice(*span)
         tiles, sites = matrix.tiles[part], matrix.sites[part]
         _, shared = np.unique(sites[:, :3], axis=0, return_counts=True)
-        sizes, counts = np.unique(tiles[:, [2, 4]], axis=0, return_counts=True)
+        sizes, counts = np.unique(
+            tiles[:, 2].astype(np.int64) << 32 | tiles[:, 4], return_counts=True
+        )
         stack = target.stack
         inputs, sums = product_traffic(
             tiles,
@@ -49,7 +51,10 @@ class TileRange:
             widest=int(tiles[:, 4].max()),
             rounds=int(shared.max()),
             layer=int(sites[0, 0]),
-            sizes={(int(r), int(c)): int(n) for (r, c), n in zip(sizes, counts, strict=True)},
+            sizes={
+                (size >> 32, size & 0xFFFFFFFF): count
+                for size, count in zip(sizes.tolist(), counts.tolist(), strict=True)
+            },
             inputs=inputs,
             sums=sums,
             busiest_link_bytes=float((inputs.loads + sums.loads).max(initial=0.0)),
