@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 from xdsl.dialects.builtin import ModuleOp, StringAttr
-from xdsl.ir import Operation
+from xdsl.ir import Attribute, Operation, SSAValue
 
-from ..backends.targets import MemcapTarget, Target
+from ..backends.targets import SUM_BYTES, MemcapTarget, Target
 from ..dialects import place, tile
 from ..dialects.attributes import node_names, table_of
 from ..dialects.control import repetitions
@@ -18,6 +18,8 @@ from ..dialects.types import shape_of
 from ..dialects.work import Work, host_key, host_macs, kernel_work, mvm_work
 from .context import CompilerContext
 from .passes.check_placement import is_slot
+from .placement.machine import grid_of
+from .placement.score import RoutedMatrix, score_traffic
 from .quantize.calibration_risk import estimate_risk
 from .rewriting import whole_ops
 from .stored_matrices import stored_codes, stored_matrices
@@ -151,6 +153,13 @@ def _place_report(module: ModuleOp, target: MemcapTarget) -> dict[str, Any]:
     programs = [op for op in whole if isinstance(op, place.ProgramOp)]
     sites = [table_of(op.sites)[:, :3] for op in programs if op.sites is not None]
     used = np.unique(np.concatenate(sites), axis=0) if sites else np.empty((0, 3), np.int32)
+    traffic = score_traffic(
+        _routed(whole),
+        grid_of(target),
+        target.code_bytes,
+        SUM_BYTES,
+        (target.site_um[1] * 1e-3, target.site_um[0] * 1e-3),
+    )
     memory: dict[str, int] = {}
     for op in whole:
         if isinstance(op, place.BufferOp):
@@ -160,6 +169,29 @@ def _place_report(module: ModuleOp, target: MemcapTarget) -> dict[str, Any]:
     return {
         "arrays": {"needed": len(used), "used": len(used), "available": target.arrays},
         "layers_used": len(np.unique(used[:, 0])),
+        "traffic": asdict(traffic),
         "memory_bytes": memory,
         "slots": sum(is_slot(op) for op in whole),
     }
+
+
+def _routed(whole: Sequence[Operation]) -> list[RoutedMatrix]:
+    """Matrices with sites and routes, and the positions of all products that read them."""
+    positions: dict[SSAValue, float] = {}
+    for op in whole:
+        if isinstance(op, place.MvmOp):
+            reads = shape_of(_tensor(op.x))[-2] * repetitions(op)
+            positions[op.crossbar] = positions.get(op.crossbar, 0) + reads
+    tables = {op.crossbar: table_of(op.table) for op in whole if isinstance(op, place.RouteOp)}
+    return [
+        RoutedMatrix(
+            table_of(op.tiles), table_of(op.sites), tables[op.result], positions.get(op.result, 0)
+        )
+        for op in whole
+        if isinstance(op, place.ProgramOp) and op.sites is not None and op.result in tables
+    ]
+
+
+def _tensor(buffer: SSAValue) -> Attribute:
+    assert isinstance(buffer.type, place.BufferType)
+    return buffer.type.tensor
