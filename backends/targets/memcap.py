@@ -32,6 +32,7 @@ from .memcap_sections import (
 )
 from .schema import Name, NonNegative, Section, unsourced
 from .technology import Technology
+from .thermal import Thermal
 
 __all__ = ["EFFECTS", "HOST_BYTES", "SECTIONS", "MemcapTarget"]
 
@@ -60,6 +61,7 @@ class MemcapTarget(Section):
     """Adders in the cells in place of charge; the converters then stand for none."""
     technology: Technology | None = None
     """The process and the supply at which the constants hold; needed to leave that supply."""
+    thermal: Thermal = Thermal()
     leakage_w: NonNegative
     budget_area_mm2: NonNegative = 0.0
     """The area this chip was meant to fit; 0 = none stated."""
