@@ -15,6 +15,7 @@ from typing import Literal
 
 from pydantic import model_validator
 
+from .defects import Defects, defect_limits
 from .digital import Digital
 from .memcap_sections import (
     EFFECTS,
@@ -62,6 +63,8 @@ class MemcapTarget(Section):
     technology: Technology | None = None
     """The process and the supply at which the constants hold; needed to leave that supply."""
     thermal: Thermal = Thermal()
+    defects: Defects = Defects()
+    """What is broken on the chip that is compiled for."""
     leakage_w: NonNegative
     budget_area_mm2: NonNegative = 0.0
     """The area this chip was meant to fit; 0 = none stated."""
@@ -99,6 +102,7 @@ class MemcapTarget(Section):
         stuck = self.noise.stuck_on_fraction + self.noise.stuck_off_fraction
         if stuck > 1:
             faults.append(f"noise.stuck_on_fraction + stuck_off_fraction ({stuck}) must be <= 1")
+        faults += self.defects.faults(defect_limits(self))
         faults += unsourced(SECTIONS, self.sources)
         if faults:
             raise ValueError("; ".join(faults))

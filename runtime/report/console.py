@@ -162,6 +162,7 @@ def print_simulation(report: Mapping[str, Any]) -> None:
         ("throughput", quantity(report["throughput_per_s"], "inferences/s")),
         ("energy", f"{quantity(report['energy_j'], 'J')} an inference"),
         ("mean power", power),
+        ("temperature", _temperature(report)),
         ("efficiency", _efficiency(report)),
         ("density", f"{quantity(report['parameters_per_cm2'], 'parameters/cm2')} of this model"),
     ]
@@ -211,6 +212,17 @@ def _budget(value: float, budget: float, unit: str) -> str:
         return ""
     word = "budget" if value <= budget else "over its budget of"
     return f" ({word} {quantity(budget, unit)})"
+
+
+def _temperature(report: Mapping[str, Any]) -> str:
+    """The hottest layer where one inference follows another; nothing for machines without."""
+    found = report["temperature_c"]
+    if found is None:
+        return ""
+    word = "limit" if found["hottest"] <= found["limit"] else "over the limit of"
+    layers = counted(len(found["layers"]), "layer")
+    where = f"layer {found['hottest_layer']}, the hottest of {layers}"
+    return f"{found['hottest']:.1f} C in {where} ({word} {found['limit']:g} C)"
 
 
 def _run_line(report: Mapping[str, Any]) -> str:
