@@ -106,11 +106,13 @@ def place_passes(target: str) -> "list[ModulePass]":
     from .passes.assign_devices import AssignDevices
     from .passes.check_placement import CheckPlacement
     from .passes.convert_tile_to_place import ConvertTileToPlace
+    from .passes.estimate_heat import EstimateHeat
     from .passes.place_tiles import PlaceTiles
 
     return [
         PlaceTiles(target=target) if _has_arrays(target) else AssignDevices(target=target),
         ConvertTileToPlace(target=target),
+        *([EstimateHeat(target=target)] if _has_arrays(target) else []),
         CheckPlacement(),
     ]
 

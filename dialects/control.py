@@ -261,8 +261,9 @@ def repetitions(op: Operation) -> int:
     times = 1
     parent = op.parent_op()
     while parent is not None:
-        if isinstance(parent, LoopOp) and parent.max_trips.value.data < UNBOUNDED:
-            times *= parent.max_trips.value.data
+        trips = getattr(parent, "max_trips", None)  # of a loop, at any level
+        if isinstance(parent, BlockOp) and trips is not None and trips.value.data < UNBOUNDED:
+            times *= trips.value.data
         parent = parent.parent_op()
     return times
 

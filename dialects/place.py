@@ -65,12 +65,15 @@ from xdsl.utils.exceptions import VerifyException
 
 from .attributes import WeightAttr, segment_sizes, table_of
 from .control import CONDITION, COUNTER, BlockOp
+from .machine_facts import defect_tables, heat_numbers, verify_defects, verify_heat
 from .route_table import PORT, ROUTE_COLUMNS
 from .tile import MATRIX_FORMAT, CrossbarType, StoredMatrixOp, verify_mvm, verify_tiles
 from .types import dtype_of, shape_of
 from .verify_once import SelfContained, sign_and_type, type_alone
 
 SITE_COLUMNS = ("layer", "row", "col", "array_row", "array_col")
+#: Heat of a tile an inference, J: in its layer, and on the base die below its stack.
+ENERGY_COLUMNS = ("layer", "die")
 
 
 @irdl_attr_definition
@@ -111,7 +114,8 @@ class MachineOp(IRDLOperation):
 
     ``grid`` is (layers, rows, cols) of array sites (empty for a mesh), ``array`` the rows and
     weight columns of one array, ``active`` how many layers of one stack may work at a time,
-    ``memories`` their bytes by name, ``units`` who can run stages.
+    ``memories`` their bytes by name, ``units`` who can run stages. ``defects`` are tables of what
+    is broken, by the names of ``DEFECT_COLUMNS``; ``heat`` the numbers of ``HEAT_KEYS``.
     """
 
     name = "place.machine"
@@ -122,9 +126,11 @@ class MachineOp(IRDLOperation):
     array = prop_def(DenseArrayBase.constr(i64))
     memories = prop_def(DictionaryAttr)
     units = prop_def(DictionaryAttr)
+    defects = opt_prop_def(DictionaryAttr)
+    heat = opt_prop_def(DictionaryAttr)
     assembly_format = (
         "$target `machine` $machine `grid` $grid (`active` $active^)? `array` $array "
-        "`memories` $memories `units` $units attr-dict"
+        "`memories` $memories `units` $units (`defects` $defects^)? (`heat` $heat^)? attr-dict"
     )
 
     def verify_(self) -> None:
@@ -136,6 +142,20 @@ class MachineOp(IRDLOperation):
             len(self.grid) != 3 or len(self.array) != 2 or min(self.grid.get_values()) < 1
         ):
             raise VerifyException("place.machine: memcap needs grid [layers, rows, cols] and array")
+        if self.defects is not None:
+            verify_defects(self.defects, self.grid.get_values())
+        if self.heat is not None:
+            verify_heat(self.heat)
+
+    @property
+    def defect_tables(self) -> dict[str, np.ndarray]:
+        """int32 [n, columns] by the names of ``DEFECT_COLUMNS``, empty where nothing is broken."""
+        return defect_tables(self.defects)
+
+    @property
+    def heat_numbers(self) -> dict[str, float] | None:
+        """The numbers of ``heat`` by name; None where nothing says how warm the machine may be."""
+        return None if self.heat is None else heat_numbers(self.heat)
 
     @property
     def memory_bytes(self) -> dict[str, int]:
@@ -206,14 +226,21 @@ class AliasOp(SelfContained):
 
 @irdl_op_definition
 class ProgramOp(StoredMatrixOp):
-    """A matrix in arrays (``sites``, one row a tile) or in a device's memory (``device``)."""
+    """A matrix in arrays (``sites``, one row a tile) or in a device's memory (``device``).
+
+    ``fixed`` are sites that were asked for (layer -1 where none was), ``energy`` what reading the
+    tiles takes in one inference (``ENERGY_COLUMNS``).
+    """
 
     name = "place.program"
     tiles = prop_def(DenseIntOrFPElementsAttr)
     sites = opt_prop_def(DenseIntOrFPElementsAttr)
+    fixed = opt_prop_def(DenseIntOrFPElementsAttr)
+    energy = opt_prop_def(DenseIntOrFPElementsAttr)
     device = opt_prop_def(StringAttr)
     assembly_format = MATRIX_FORMAT + (
-        "`tiles` $tiles (`sites` $sites^)? (`device` $device^)? attr-dict `:` type($result)"
+        "`tiles` $tiles (`sites` $sites^)? (`fixed` $fixed^)? (`energy` $energy^)? "
+        "(`device` $device^)? attr-dict `:` type($result)"
     )
 
     def verify_(self) -> None:
@@ -221,8 +248,17 @@ class ProgramOp(StoredMatrixOp):
         verify_tiles(table_of(self.tiles), self.result.type.shape)
         if (self.sites is None) == (self.device is None):
             raise VerifyException("place.program needs either sites or a device")
-        if self.sites is not None:
-            verify_sites(self, table_of(self.sites), table_of(self.tiles))
+        tiles = table_of(self.tiles)
+        for sites in (self.sites, self.fixed):
+            if sites is not None:
+                verify_sites(self, table_of(sites), tiles)
+        if self.energy is not None:
+            energy = table_of(self.energy)
+            if energy.shape != (len(tiles), len(ENERGY_COLUMNS)) or not (energy >= 0).all():
+                raise VerifyException(
+                    f"place.program: energy needs columns {ENERGY_COLUMNS}, a tile each, not "
+                    "below 0"
+                )
 
 
 def verify_sites(op: Operation, sites: np.ndarray, tiles: np.ndarray) -> None:

@@ -46,6 +46,14 @@ class Work:
         """The work of ``runs`` repetitions, rounded to whole operations."""
         return Work(*[round(getattr(self, f.name) * runs) for f in fields(self)])
 
+    def by_class(self) -> dict[str, int]:
+        """Counts by class of scalar operation; a multiply-accumulate is a product and a sum."""
+        return {
+            "add": self.adds + self.macs,
+            "mul": self.muls + self.macs,
+            "special": self.specials,
+        }
+
     @property
     def elementwise(self) -> int:
         """Operations that are not multiply-accumulates."""

@@ -3,10 +3,13 @@
 What an event costs is said by the targets (``backends/targets/memcap_cost.py``, ``mesh_cost.py``).
 """
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from ..backends.targets.memcap_cost import ARRAY_PARTS
+
+Part = TypeVar("Part", bound=Hashable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +35,9 @@ def efficiency(array_macs: float, total_macs: float, parts_j: Mapping[str, float
     return Efficiency(_tops_per_w(array_macs, array_j), _tops_per_w(total_macs, total_j))
 
 
-def add_parts(*parts_j: Mapping[str, float]) -> dict[str, float]:
-    """Sum of energies part by part."""
-    total: dict[str, float] = {}
+def add_parts(*parts_j: Mapping[Part, float]) -> dict[Part, float]:
+    """Sum of energies (or other amounts) part by part."""
+    total: dict[Part, float] = {}
     for parts in parts_j:
         for name, joules in parts.items():
             total[name] = total.get(name, 0.0) + joules

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ..backends.pal.tasks import MeshProgram
     from .execute.executor import Executor
     from .execute.products import InputObserver
+    from .heat import TileHeat
     from .variation.study import Findings, Study
 
 MODES = ("exact", "quantized", "noisy")
@@ -52,6 +53,8 @@ class SimulationResult:
     differences: dict[str, Difference] = field(default_factory=dict)
     #: What a study of the variation found.
     findings: "Findings | None" = None
+    #: The heat of the arrays, on a machine that has them.
+    heat: "TileHeat | None" = None
 
     @property
     def latency_s(self) -> float:
@@ -65,6 +68,16 @@ class SimulationResult:
         """The keys of ``semc compile --json`` under ``estimate``: what needs no input."""
         every = self.as_dict()
         return {key: every[key] for key in _ESTIMATE}
+
+    def temperature_c(self) -> dict[str, Any] | None:
+        """How warm the stack becomes where one inference follows another; None for a mesh."""
+        if self.heat is None or not self.latency_s:
+            return None
+        from .heat import temperature_report
+
+        assert isinstance(self.program.target, MemcapTarget)
+        parts_j = self.timing.parts_j
+        return temperature_report(self.program.target, self.heat, parts_j, self.latency_s)
 
     def as_dict(self) -> dict[str, Any]:
         """The keys of ``semc simulate --json``."""
@@ -86,6 +99,7 @@ class SimulationResult:
             "energy_parts_j": dict(sorted(self.timing.parts_j.items())),
             "power_w": energy_j / latency_s if latency_s else 0.0,
             "budget_power_w": budget.budget_power_w if budget else 0.0,
+            "temperature_c": self.temperature_c(),
             "area_mm2": float(target.area_mm2),
             "budget_area_mm2": budget.budget_area_mm2 if budget else 0.0,
             "tops_per_w": figures.system_tops_per_w,
@@ -128,8 +142,10 @@ def simulate(
     if inputs is None:
         if reference is not None:
             raise InputError("a reference needs inputs on which to compare")
-        timing = time_program(decode(program), None)
-        return SimulationResult(program, mode, 0, {}, timing, 0.0)
+        decoded = decode(program)
+        timing = time_program(decoded, None)
+        heat = heat_of(decoded, timing, None)
+        return SimulationResult(program, mode, 0, {}, timing, 0.0, heat=heat)
     samples = split_samples(inputs, input_specs(program))
     labels = labels_of(inputs, program, len(samples))
     expected = None if reference is None else stack_outputs(_run_reference(reference, samples))
@@ -147,6 +163,7 @@ def simulate(
     result = SimulationResult(
         program, mode, len(samples), outputs, time_program(decoded, executor), execute_s
     )
+    result.heat = heat_of(decoded, result.timing, executor)
     if labels is not None:
         result.accuracy = output_accuracy(outputs, labels)
     if expected is not None:
@@ -213,6 +230,21 @@ def time_program(
     from .timing.mesh import time_program as time_mesh
 
     return time_mesh(decoded, getattr(executor, "block_runs", None))
+
+
+def heat_of(
+    decoded: "MemcapProgram | MeshProgram", timed: TimedProgram, executor: "Executor | None"
+) -> "TileHeat | None":
+    """The heat of the arrays in one inference, with what ``executor`` measured; None for a mesh."""
+    from ..backends.memcap.decode import MemcapProgram
+
+    if not isinstance(decoded, MemcapProgram):
+        return None
+    from .heat import tile_heat
+
+    squares = getattr(executor, "mean_squares", None)
+    levels = getattr(executor, "mean_levels", None)
+    return tile_heat(decoded, timed, squares or {}, levels or {})
 
 
 def _run_reference(

@@ -36,6 +36,7 @@ from ..tables import (
     stored_type,
 )
 from ..targets import MemcapTarget
+from ..targets.defects import DefectTables
 from .check import check_streams
 from .isa import Instruction, Stream, decode_streams
 
@@ -136,6 +137,7 @@ def _decode_matrices(
     bounds = (stack.layers, stack.grid_rows, stack.grid_cols, array.rows, target.weight_cols)
     if ((sites < 0) | (sites >= np.array(bounds))).any():
         raise ProgramError("tiles.sites must lie on the chip")
+    _check_defects(sites, tiles, target)
     matrices = []
     for number, row in enumerate(table.tolist()):
         groups, rows, cols, first, end, name, weights, codes, scale, gain, bias, bits = row
@@ -170,6 +172,21 @@ def _decode_matrices(
             )
         )
     return matrices
+
+
+def _check_defects(sites: np.ndarray, tiles: np.ndarray, target: MemcapTarget) -> None:
+    """No tile needs what the program's chip does not have."""
+    defects = DefectTables.of(target)
+    if not defects.any:
+        return
+    for what, broken in defects.broken(sites, tiles[:, [2, 4]]).items():
+        if broken.any():
+            tile = int(np.flatnonzero(broken)[0])
+            raise ProgramError(
+                f"tiles must keep clear of what is broken on the chip: tile {tile} at (layer, row, "
+                f"col, array row, array column) {sites[tile].tolist()} needs a {what} that is not "
+                "there"
+            )
 
 
 def _stored(

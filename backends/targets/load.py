@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import TargetError
+from .defects import merge_defect_file
 from .memcap import MemcapTarget
 from .mesh import MeshTarget
 from .schema import validate_target
@@ -41,8 +42,11 @@ def load_target(name_or_path: str | Path) -> Target:
     )
 
 
-def target_from_toml(text: str, where: str = "target") -> Target:
-    """The target that a TOML text describes; ``where`` names it in faults."""
+def target_from_toml(text: str, where: str = "target", folder: Path | None = None) -> Target:
+    """The target that a TOML text describes; ``where`` names it in faults.
+
+    A file of defects is looked for in ``folder``, that of the target's file.
+    """
     try:
         data = tomllib.loads(text)
     except RecursionError:
@@ -50,6 +54,8 @@ def target_from_toml(text: str, where: str = "target") -> Target:
         raise TargetError(f"a target must be valid TOML: {fault}", where=where) from None
     except ValueError as error:  # TOMLDecodeError, and numbers longer than Python reads
         raise TargetError(f"a target must be valid TOML: {error}", where=where) from None
+    if folder is not None:
+        data = merge_defect_file(data, folder, where)
     return target_from_dict(data, where)
 
 
@@ -86,4 +92,4 @@ def _read(path: Path) -> Target:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise TargetError(f"a target file must be readable: {reason}", where=str(path)) from None
-    return target_from_toml(text, str(path))
+    return target_from_toml(text, str(path), path.parent)

@@ -15,6 +15,7 @@ from typing import Literal
 
 from pydantic import model_validator
 
+from .defects import Defects, defect_limits
 from .digital import Digital
 from .memcap_sections import (
     EFFECTS,
@@ -33,6 +34,7 @@ from .memcap_sections import (
 from .price import Price
 from .schema import Name, NonNegative, Section, unsourced
 from .technology import Technology
+from .thermal import Thermal
 
 __all__ = ["EFFECTS", "HOST_BYTES", "SECTIONS", "SUM_BYTES", "MemcapTarget"]
 
@@ -65,6 +67,9 @@ class MemcapTarget(Section):
     """The process and the supply at which the constants hold; needed to leave that supply."""
     price: Price | None = None
     """What making and running the chip costs; without it reports name no price."""
+    thermal: Thermal = Thermal()
+    defects: Defects = Defects()
+    """What is broken on the chip that is compiled for."""
     leakage_w: NonNegative
     budget_area_mm2: NonNegative = 0.0
     """The area this chip was meant to fit; 0 = none stated."""
@@ -102,6 +107,7 @@ class MemcapTarget(Section):
         stuck = self.noise.stuck_on_fraction + self.noise.stuck_off_fraction
         if stuck > 1:
             faults.append(f"noise.stuck_on_fraction + stuck_off_fraction ({stuck}) must be <= 1")
+        faults += self.defects.faults(defect_limits(self))
         faults += unsourced(SECTIONS, self.sources)
         if faults:
             raise ValueError("; ".join(faults))

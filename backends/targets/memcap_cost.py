@@ -14,6 +14,9 @@ from .memcap import MemcapTarget
 ARRAY_PARTS = ("array", "drivers", "dac", "amplifier", "adc")
 """Parts of ``mvm_energy_j`` that an array figure of merit counts."""
 
+ASSUMED_MEAN_SQUARE = 1.0 / 3.0
+"""Mean square of the normalised input where no run has measured it (uniform values)."""
+
 OP_CLASSES = ("add", "mul", "special", "move")
 
 

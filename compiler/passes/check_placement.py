@@ -12,6 +12,7 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Block, Operation, SSAValue
 from xdsl.passes import ModulePass
 
+from ...backends.targets.defects import DefectTables
 from ...dialects import place
 from ...dialects.attributes import table_of
 from ...dialects.control import control_blocks
@@ -19,14 +20,10 @@ from ...dialects.functions import defined_functions
 from ...dialects.route_table import ROUTE_COLUMNS
 from ...errors import IRError
 from ..context import say_unchanged
-from ..placement.check import (
-    Access,
-    PlacedBuffer,
-    PlacedMatrix,
-    SlotUse,
-    check_buffers,
-    check_matrices,
-)
+from ..placement.check import PlacedMatrix, check_matrices
+from ..placement.check_buffers import Access, PlacedBuffer, SlotUse, check_buffers
+from ..placement.check_heat import check_heat
+from ..placement.heat import Heat
 from ..placement.machine import SiteGrid
 from ..rewriting import whole_ops
 
@@ -55,7 +52,11 @@ def placement_faults(module: ModuleOp) -> list[str]:
     machine = machines[0]
     faults = []
     if machine.machine.data == "memcap":
-        faults += check_matrices(_matrices(module), _grid(machine))
+        defects = DefectTables(**machine.defect_tables)
+        matrices, grid = _matrices(module), _grid(machine)
+        faults += check_matrices(matrices, grid, defects)
+        if not faults:
+            faults += _heat_faults(module, machine, grid)
     return faults + _unit_faults(module, machine) + _buffer_faults(module, machine)
 
 
@@ -76,10 +77,25 @@ def _matrices(module: ModuleOp) -> list[PlacedMatrix]:
             table_of(op.tiles),
             table_of(op.sites),
             routes.get(op.result, np.empty((0, len(ROUTE_COLUMNS)), np.int32)),
+            None if op.fixed is None else table_of(op.fixed),
         )
         for op in whole_ops(module)
         if isinstance(op, place.ProgramOp) and op.sites is not None
     ]
+
+
+def _heat_faults(module: ModuleOp, machine: place.MachineOp, grid: SiteGrid) -> list[str]:
+    """What is too hot, of a machine that says how it warms and tiles that say what they take."""
+    numbers = machine.heat_numbers
+    tables = [
+        (table_of(op.sites), table_of(op.energy))
+        for op in whole_ops(module)
+        if isinstance(op, place.ProgramOp) and op.sites is not None and op.energy is not None
+    ]
+    if numbers is None or not tables:
+        return []
+    sites, energy = (np.concatenate(parts) for parts in zip(*tables, strict=True))
+    return check_heat(sites, energy, grid, Heat.of_numbers(numbers))
 
 
 def _unit_faults(module: ModuleOp, machine: place.MachineOp) -> list[str]:

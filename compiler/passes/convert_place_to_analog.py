@@ -39,6 +39,8 @@ from .check_placement import is_slot
 
 _DIGITAL = ("vector", "dma", "host")
 _CONTROL = "control"
+#: Properties of a placed matrix that no instruction needs.
+_ONLY_PLACED = ("device", "fixed", "energy")
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ def _program(
         )
     sites = table_of(op.sites)
     order = np.argsort(sites[:, 0], kind="stable")
-    properties = {k: v for k, v in op.properties.items() if k != "device"}
+    properties = {k: v for k, v in op.properties.items() if k not in _ONLY_PLACED}
     properties["matrix"] = int_attr(number)
     tables = {"tiles": op.tiles, "sites": op.sites}
     tables |= {

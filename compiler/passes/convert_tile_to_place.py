@@ -5,7 +5,7 @@ Reads the choices of ``place-tiles`` (attribute ``sites``) or ``assign-devices``
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from xdsl.context import Context
 from xdsl.dialects import func
@@ -24,6 +24,7 @@ from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 from xdsl.passes import ModulePass
 
 from ...backends.targets import HOST_BYTES, SUM_BYTES, MemcapTarget, MeshTarget, Target, load_target
+from ...backends.targets.defects import DefectTables
 from ...dialects import graph, place, tile
 from ...dialects.attributes import (
     WeightAttr,
@@ -70,6 +71,7 @@ def machine_op(target: Target) -> place.MachineOp:
             {"sram": target.sram.bytes, HOST: HOST_BYTES},
             {"crossbar": "sram", "vector": "sram", "control": "sram", "host": HOST},
             grid.active,
+            defects_attr(target),
         )
     devices = target.devices
     return _machine_op(
@@ -91,6 +93,7 @@ def _machine_op(
     memories: dict[str, int],
     units: dict[str, str],
     active: int | None,
+    defects: DictionaryAttr | None = None,
 ) -> place.MachineOp:
     return place.MachineOp.create(
         properties={
@@ -101,8 +104,16 @@ def _machine_op(
             "memories": DictionaryAttr({k: IntegerAttr(v, 64) for k, v in memories.items()}),
             "units": DictionaryAttr({k: StringAttr(v) for k, v in units.items()}),
             **({"active": IntegerAttr(active, 64)} if active is not None else {}),
+            **({"defects": defects} if defects is not None else {}),
         }
     )
+
+
+def defects_attr(target: MemcapTarget) -> DictionaryAttr | None:
+    """What is broken on the chip, as tables; None where nothing is."""
+    tables = asdict(DefectTables.of(target))
+    found = {name: table_attr(table) for name, table in tables.items() if len(table)}
+    return DictionaryAttr(found) if found else None
 
 
 def _planner(target: Target) -> Planner:
@@ -213,6 +224,8 @@ class _Writer:
             if not isinstance(sites, DenseIntOrFPElementsAttr):
                 raise IRError("tile.program has no sites", help="run place-tiles first")
             properties["sites"] = sites
+            if (fixed := program.attributes.get("fixed")) is not None:
+                properties["fixed"] = fixed
         else:
             unit = program.attributes.get("unit", StringAttr(target.host.name))
             properties["device"] = unit

@@ -1,27 +1,44 @@
-"""Checks a placement without trusting who made it: arrays only, every fault in words.
+"""Checks where matrices are without trusting who placed them: arrays only, every fault in words.
 
-Rules: a tile lies inside one array of an existing site; no cell is booked twice; the legs of a
-block lead from each of its tiles to the port; a memory holds its buffers; every byte that is read
-was written by the buffer it is read through, and by nobody else since.
+Rules: a tile lies inside one array of an existing site; no cell is booked twice; nothing needs what
+is broken, be it an array, a line of it or a via on the way; what had a fixed position is there;
+the legs of a block lead from each of its tiles to the port. The other rules of a placement are in
+``check_buffers`` and ``check_heat``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from ...backends.targets.defects import DefectTables
 from ...dialects.route_table import PORT, path_hops
 from .machine import SiteGrid
+
+#: Faults of one kind that are told of one matrix.
+MOST_TOLD = 3
+#: Pairs of tiles that are compared at once.
+_PAIRS = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class PlacedMatrix:
-    """A matrix in arrays: its tables ``tiles`` [T, 5], ``sites`` [T, 5] and ``routes`` [T, 4]."""
+    """A matrix in arrays: its tables ``tiles`` [T, 5], ``sites`` [T, 5] and ``routes`` [T, 4].
+
+    ``fixed`` [T, 5] are the sites that were asked for, layer -1 where none was; ``numbers`` [T] how
+    tiles are called where these are not all.
+    """
 
     name: str
     tiles: np.ndarray
     sites: np.ndarray
     routes: np.ndarray | None
+    fixed: np.ndarray | None = None
+    numbers: np.ndarray | None = None
+
+    def tile(self, index: int) -> str:
+        """How a fault names a tile."""
+        return f"{self.name}: tile {index if self.numbers is None else self.numbers[index]}"
 
     @property
     def sizes(self) -> np.ndarray:
@@ -29,46 +46,23 @@ class PlacedMatrix:
         return self.tiles[:, [2, 4]]
 
 
-@dataclass(frozen=True, slots=True)
-class PlacedBuffer:
-    """Bytes ``start .. end`` of ``memory``; ``filled`` when loading fills them."""
-
-    name: str
-    memory: str
-    start: int
-    end: int
-    filled: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """A slot's use of a range of a buffer (index into the buffers)."""
-
-    buffer: int
-    start: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
-class SlotUse:
-    """What one slot reads and then writes."""
-
-    slot: int
-    name: str
-    reads: Sequence[Access]
-    writes: Sequence[Access]
-
-
-def check_matrices(matrices: Sequence[PlacedMatrix], grid: SiteGrid) -> list[str]:
+def check_matrices(
+    matrices: Sequence[PlacedMatrix], grid: SiteGrid, defects: DefectTables | None = None
+) -> list[str]:
     """Faults of tiles, sites and routes."""
     faults: list[str] = []
     for matrix in matrices:
         faults += _check_sites(matrix, grid)
         if matrix.routes is not None:
             faults += _check_routes(matrix, grid)
-    if not faults and matrices:
-        faults += _check_overlaps(matrices, grid)
-    return faults
+        if matrix.fixed is not None:
+            faults += _check_fixed(matrix, matrix.fixed)
+    if faults or not matrices:
+        return faults
+    if defects is not None and defects.any:
+        for matrix in matrices:
+            faults += _check_defects(matrix, defects)
+    return faults + _check_overlaps(matrices, grid)
 
 
 def _check_sites(matrix: PlacedMatrix, grid: SiteGrid) -> list[str]:
@@ -81,18 +75,17 @@ def _check_sites(matrix: PlacedMatrix, grid: SiteGrid) -> list[str]:
     )
     faults = []
     for what, values, bound in rules:
-        for tile in np.flatnonzero((values < 0) | (values >= bound))[:3]:
+        for tile in np.flatnonzero((values < 0) | (values >= bound))[:MOST_TOLD]:
             faults.append(
-                f"{matrix.name}: tile {tile} is at {what} {values[tile]}, which must be in "
-                f"0..{bound - 1}"
+                f"{matrix.tile(tile)} is at {what} {values[tile]}, which must be in 0..{bound - 1}"
             )
     outside = (
         (array_row < 0) | (array_row + rows > grid.array_rows)
         | (array_col < 0) | (array_col + cols > grid.array_cols)
     )  # fmt: skip
-    for tile in np.flatnonzero(outside)[:3]:
+    for tile in np.flatnonzero(outside)[:MOST_TOLD]:
         faults.append(
-            f"{matrix.name}: tile {tile} of {rows[tile]}x{cols[tile]} at cell ({array_row[tile]}, "
+            f"{matrix.tile(tile)} of {rows[tile]}x{cols[tile]} at cell ({array_row[tile]}, "
             f"{array_col[tile]}) leaves the array of {grid.array_rows}x{grid.array_cols}"
         )
     return faults
@@ -135,133 +128,86 @@ def _check_routes(matrix: PlacedMatrix, grid: SiteGrid) -> list[str]:
     return faults
 
 
+def _check_fixed(matrix: PlacedMatrix, fixed: np.ndarray) -> list[str]:
+    moved = np.flatnonzero((fixed[:, 0] >= 0) & (fixed != matrix.sites).any(axis=1))
+    return [
+        f"{matrix.tile(tile)} must be at the fixed (layer, row, col, array row, array column) "
+        f"{fixed[tile].tolist()}, it is at {matrix.sites[tile].tolist()}"
+        for tile in moved[:MOST_TOLD]
+    ]
+
+
+def _check_defects(matrix: PlacedMatrix, defects: DefectTables) -> list[str]:
+    """Tiles on dead arrays or over dead lines, and routes that need a via that is missing."""
+    broken = defects.broken(matrix.sites, matrix.sizes)
+    texts = {
+        "array": "is in an array that is dead",
+        "row": "lies over a dead row of its array",
+        "column": "lies over a dead column of its array",
+    }
+    faults = [
+        f"{matrix.tile(tile)} at (layer, row, col) {_site(matrix.sites[tile])} {text}"
+        for what, text in texts.items()
+        for tile in np.flatnonzero(broken[what])[:MOST_TOLD]
+    ]
+    return faults + check_vias(matrix.name, matrix.sites[:, :3], defects)
+
+
+def check_vias(name: str, sites: np.ndarray, defects: DefectTables) -> list[str]:
+    """Faults of ways up the stacks of ``sites`` int [n, 3] (layer, row, col), those of ``name``."""
+    cut = np.unique(sites[defects.cut_off(sites)], axis=0)
+    return [
+        f"{name}: a route goes up to (layer, row, col) {_site(site)} through a via that is missing"
+        for site in cut[:MOST_TOLD]
+    ]
+
+
+def _site(site: np.ndarray) -> tuple[int, ...]:
+    return tuple(site[:3].tolist())
+
+
 def _check_overlaps(matrices: Sequence[PlacedMatrix], grid: SiteGrid) -> list[str]:
     sites = np.concatenate([m.sites for m in matrices]).astype(np.int64)
     sizes = np.concatenate([m.sizes for m in matrices]).astype(np.int64)
     owner = np.repeat(np.arange(len(matrices)), [len(m.sites) for m in matrices])
     array = (sites[:, 0] * grid.rows + sites[:, 1]) * grid.cols + sites[:, 2]
-    order = np.argsort(array, kind="stable")
-    starts = np.flatnonzero(np.diff(array[order], prepend=-1))
-    faults = []
-    for first, end in zip(starts, [*starts[1:], len(order)], strict=True):
-        if end - first < 2:
-            continue
-        tiles = order[first:end]
-        booked = np.zeros((grid.array_rows, grid.array_cols), np.int32)
-        for tile in tiles:
-            r, c = sites[tile, 3:]
-            cells = booked[r : r + sizes[tile, 0], c : c + sizes[tile, 1]]
-            if cells.any():
-                other = int(cells.max()) - 1
-                faults.append(
-                    f"cells of the array at (layer, row, col) {tuple(sites[tile, :3].tolist())} "
-                    f"are booked by {matrices[owner[other]].name} and {matrices[owner[tile]].name}"
-                )
-            cells[:] = tile + 1
-    return faults
-
-
-def check_buffers(
-    buffers: Sequence[PlacedBuffer], slots: Sequence[SlotUse], capacity_bytes: dict[str, int]
-) -> list[str]:
-    """Faults of memory: sizes, and every read's bytes still being those of its own buffer."""
-    faults = []
-    for b in buffers:
-        if b.memory not in capacity_bytes:
-            faults.append(f"buffer {b.name} is in memory {b.memory!r}, which the machine lacks")
-        elif b.end > capacity_bytes[b.memory] or b.start < 0:
-            faults.append(
-                f"buffer {b.name} takes bytes {b.start}..{b.end} of {b.memory}, which has "
-                f"{capacity_bytes[b.memory]}"
-            )
-    if faults:
-        return faults
-    shadow = {
-        memory: _Shadow(
-            sorted({x for b in buffers if b.memory == memory for x in (b.start, b.end)})
+    told: dict[int, str] = {}
+    for first, second in _overlapping(array, sites[:, 3:], sizes):
+        names = f"{matrices[owner[first]].name} and {matrices[owner[second]].name}"
+        told.setdefault(
+            int(array[first]),
+            f"cells of the array at (layer, row, col) {_site(sites[first])} are booked by {names}",
         )
-        for memory in {b.memory for b in buffers}
-    }
-    for index, b in enumerate(buffers):
-        if b.filled:
-            faults += _write(shadow[b.memory], b, index, b.start, b.end, "loading", buffers)
-    written: dict[int, list[tuple[int, int]]] = {
-        i: [(b.start, b.end)] for i, b in enumerate(buffers) if b.filled
-    }
-    for slot in slots:
-        faults += _check_slot(slot, buffers, shadow, written)
-    return faults
-
-
-def _check_slot(
-    slot: SlotUse,
-    buffers: Sequence[PlacedBuffer],
-    shadow: "dict[str, _Shadow]",
-    written: dict[int, list[tuple[int, int]]],
-) -> list[str]:
-    faults = []
-    for use in slot.reads:
-        b = buffers[use.buffer]
-        if not _covered(written.get(use.buffer, []), use.start, use.end):
-            faults.append(f"slot {slot.slot} ({slot.name}) reads {b.name} before it is written")
-        else:
-            thief = shadow[b.memory].other_than(use.buffer, b.start, b.end)
-            if thief is not None:
-                faults.append(
-                    f"slot {slot.slot} ({slot.name}) reads {b.name}, whose bytes "
-                    f"{buffers[thief].name} has overwritten"
-                )
-    for use in slot.writes:
-        b = buffers[use.buffer]
-        if b.filled:
-            faults.append(f"slot {slot.slot} ({slot.name}) writes {b.name}, which loading fills")
-        shadow[b.memory].write(use.buffer, b.start, b.end)
-        written.setdefault(use.buffer, []).append((use.start, use.end))
-    return faults
-
-
-def _write(
-    shadow: "_Shadow",
-    b: PlacedBuffer,
-    index: int,
-    start: int,
-    end: int,
-    who: str,
-    buffers: Sequence[PlacedBuffer],
-) -> list[str]:
-    thief = shadow.other_than(index, start, end, free=True)
-    shadow.write(index, start, end)
-    if thief is None:
-        return []
-    return [f"{who} fills {b.name} and {buffers[thief].name}, which share bytes"]
-
-
-def _covered(ranges: Sequence[tuple[int, int]], start: int, end: int) -> bool:
-    """Whether ``start .. end`` lies in the union of ``ranges``."""
-    at = start
-    for low, high in sorted(ranges):
-        if low > at:
+        if len(told) == MOST_TOLD:
             break
-        at = max(at, high)
-    return at >= end
+    return list(told.values())
 
 
-class _Shadow:
-    """Who wrote each elementary byte range of one memory last."""
+def _overlapping(
+    array: np.ndarray, starts: np.ndarray, sizes: np.ndarray
+) -> Iterator[tuple[int, int]]:
+    """Pairs of tiles that share cells of an array.
 
-    def __init__(self, cuts: list[int]) -> None:
-        self._cuts = np.array(cuts, np.int64)
-        self._owner = np.full(max(len(cuts) - 1, 0), -1, np.int64)
-
-    def _range(self, start: int, end: int) -> slice:
-        low, high = np.searchsorted(self._cuts, (start, end))
-        return slice(int(low), int(high))
-
-    def write(self, buffer: int, start: int, end: int) -> None:
-        self._owner[self._range(start, end)] = buffer
-
-    def other_than(self, buffer: int, start: int, end: int, *, free: bool = False) -> int | None:
-        """A buffer other than ``buffer`` that owns some of the range; None when there is none."""
-        owners = self._owner[self._range(start, end)]
-        bad = owners[(owners != buffer) & ((owners >= 0) | (not free))]
-        return int(bad[0]) if len(bad) and bad[0] >= 0 else None
+    Sorted by array and first row, a tile is compared with those that follow it and begin before it
+    ends; that many at once that memory stays small.
+    """
+    order = np.lexsort((np.arange(len(array)), starts[:, 0], array))
+    array, first, size = array[order], starts[order], sizes[order]
+    last = first + size
+    height = int(last[:, 0].max()) + 1
+    position = array * height + first[:, 0]
+    reach = np.searchsorted(position, array * height + last[:, 0])
+    follow = reach - np.arange(len(array)) - 1
+    total = np.cumsum(follow)
+    begin = 0
+    while begin < len(array):
+        done = total[begin] - follow[begin]
+        end = max(int(np.searchsorted(total, done + _PAIRS, side="right")), begin + 1)
+        part = np.arange(begin, end)
+        one = np.repeat(part, follow[begin:end])
+        other = np.arange(len(one)) - np.repeat(total[part] - follow[part] - done, follow[part])
+        other += one + 1
+        hit = (first[one, 1] < last[other, 1]) & (first[other, 1] < last[one, 1])
+        for a, b in zip(order[one[hit]].tolist(), order[other[hit]].tolist(), strict=True):
+            yield min(a, b), max(a, b)
+        begin = end

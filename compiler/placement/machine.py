@@ -1,11 +1,13 @@
 """The machine as placement sees it: sites, array sizes, and where the base die's port is."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from ...backends.targets import MemcapTarget
+from ...backends.targets.defects import DefectTables
 from ...dialects.route_table import port_of
+from .defects import CleanParts, sites_left
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +15,9 @@ class SiteGrid:
     """``layers`` x ``rows`` x ``cols`` sites for arrays of ``array_rows`` x ``array_cols`` weights.
 
     At most ``active`` layers of one stack (one row and column) work at a time. Data enter and leave
-    at the middle of the base die, below layer 0.
+    at the middle of the base die, below layer 0. ``usable`` bool [layers, rows, cols] are the sites
+    that hold something, ``parts`` those among them that do not hold a whole array; None where
+    nothing is broken.
     """
 
     layers: int
@@ -22,6 +26,8 @@ class SiteGrid:
     array_rows: int
     array_cols: int
     active: int
+    usable: np.ndarray | None = field(default=None, compare=False, repr=False)
+    parts: CleanParts | None = field(default=None, compare=False, repr=False)
 
     @property
     def sites(self) -> int:
@@ -44,11 +50,19 @@ class SiteGrid:
 
 def grid_of(target: MemcapTarget) -> SiteGrid:
     """The site grid of a memcap target."""
+    stack, array = target.stack, (target.array.rows, target.weight_cols)
+    defects = DefectTables.of(target)
+    usable = parts = None
+    if defects.any:
+        shape = (stack.layers, stack.grid_rows, stack.grid_cols)
+        usable, parts = sites_left(defects, shape, array)
     return SiteGrid(
-        layers=target.stack.layers,
-        rows=target.stack.grid_rows,
-        cols=target.stack.grid_cols,
-        array_rows=target.array.rows,
-        array_cols=target.weight_cols,
-        active=target.stack.max_active_layers,
+        layers=stack.layers,
+        rows=stack.grid_rows,
+        cols=stack.grid_cols,
+        array_rows=array[0],
+        array_cols=array[1],
+        active=stack.max_active_layers,
+        usable=usable,
+        parts=parts,
     )

@@ -160,6 +160,7 @@ def print_simulation(report: Mapping[str, Any]) -> None:
         ("target", f"{report['target']}, {area}"),
         ("run", _run_line(report)),
         ("mean power", power),
+        ("temperature", _temperature(report)),
         *_figures(report),
     ]
     if report["accuracy"] is not None:
@@ -241,6 +242,17 @@ def _budget(value: float, budget: float, unit: str) -> str:
         return ""
     word = "budget" if value <= budget else "over its budget of"
     return f" ({word} {quantity(budget, unit)})"
+
+
+def _temperature(report: Mapping[str, Any]) -> str:
+    """The hottest layer where one inference follows another; nothing for machines without."""
+    found = report["temperature_c"]
+    if found is None:
+        return ""
+    word = "limit" if found["hottest"] <= found["limit"] else "over the limit of"
+    layers = counted(len(found["layers"]), "layer")
+    where = f"layer {found['hottest_layer']}, the hottest of {layers}"
+    return f"{found['hottest']:.1f} C in {where} ({word} {found['limit']:g} C)"
 
 
 def _run_line(report: Mapping[str, Any]) -> str:

@@ -15,6 +15,7 @@ from ...backends.memcap.isa import Instruction, Opcode, Stream
 from ...backends.tables import BufferEntry
 from ...backends.targets import MemcapTarget
 from ...backends.targets.memcap_cost import (
+    ASSUMED_MEAN_SQUARE,
     controller_energy_j,
     host_energy_j,
     host_latency_s,
@@ -33,11 +34,9 @@ from ...dialects.kernel import Kernel
 from ...dialects.work import Work, host_key, kernel_work
 from ..energy import add_parts
 from ..events import Task, run
-from .tile_range import TileRange
-from .timed_program import TimedProgram, run_inside
+from .tile_sums import TileSums
+from .timed_program import TileRange, TimedProgram, run_inside
 
-#: Mean square of the normalised input where no run has measured it (uniform values: 1/3).
-ASSUMED_MEAN_SQUARE = 1.0 / 3.0
 HOST_LINK = "host_link"
 
 
@@ -85,6 +84,7 @@ def _time_block(
     waiting: list[tuple[int, tuple[int, ...]]] = []
     parts: dict[str, float] = {}
     work, array_macs = Work(), 0
+    reads: dict[TileRange, float] = {}
     seconds: dict[str, float] = {}
     program = costs.program
     for stream in streams:
@@ -104,6 +104,7 @@ def _time_block(
                     seconds = add_parts(seconds, inner.node_s)
                     work += inner.work
                     array_macs += inner.array_macs
+                    reads = add_parts(reads, inner.reads)
                     continue
                 cost = costs.of(instruction)
                 tasks.append(Task(stream.unit, cost.duration_s, (), cost.resources))
@@ -112,13 +113,15 @@ def _time_block(
                 parts = add_parts(parts, cost.parts_j)
                 done = costs.work_of(instruction)
                 work += done
-                array_macs += done.macs if instruction.opcode is Opcode.CONVERT else 0
+                if instruction.opcode is Opcode.CONVERT:
+                    array_macs += done.macs
+                    reads = add_parts(reads, costs.reads_of(instruction))
     for task, events in waiting:
         if events:
             tasks[task] = replace(tasks[task], waits=tuple(of_event[e] for e in events))
     issued = sum(len(stream.instructions) for stream in streams)
     parts = add_parts(parts, {"controller": controller_energy_j(program.target, issued)})
-    return TimedProgram(run(tasks), parts, work, array_macs, seconds)
+    return TimedProgram(run(tasks), parts, work, array_macs, seconds, reads)
 
 
 class _Costs:
@@ -136,7 +139,7 @@ class _Costs:
         self.mean_square = mean_square
         self.mean_level = mean_level
         self.host_macs = host_macs
-        self._ranges: dict[tuple[int, int, int], TileRange] = {}
+        self._ranges: dict[tuple[int, int, int], TileSums] = {}
         self._costs: dict[Opcode, Callable[[Instruction], Cost]] = {
             Opcode.DRIVE: self._drive,
             Opcode.INTEGRATE: self._integrate,
@@ -150,6 +153,10 @@ class _Costs:
 
     def of(self, instruction: Instruction) -> Cost:
         return self._costs[instruction.opcode](instruction)
+
+    def reads_of(self, i: Instruction) -> dict[TileRange, float]:
+        """Positions for which a CONVERT reads its tiles."""
+        return {(i.index, *i.tiles): self._positions[i.index]}
 
     def work_of(self, instruction: Instruction) -> Work:
         """Arithmetic of an instruction; a product counts at CONVERT."""
@@ -174,10 +181,10 @@ class _Costs:
         outs = [self._buffer(n).shape for n in i.outs]
         return kernel_work(self._kernel(i), ins, outs)
 
-    def _range(self, i: Instruction) -> TileRange:
+    def _range(self, i: Instruction) -> TileSums:
         key = (i.index, *i.tiles)
         if key not in self._ranges:
-            self._ranges[key] = TileRange.of(self.program.matrices[i.index], i.tiles, self.target)
+            self._ranges[key] = TileSums.of(self.program.matrices[i.index], i.tiles, self.target)
         return self._ranges[key]
 
     def _drive(self, i: Instruction) -> Cost:
@@ -241,12 +248,7 @@ class _Costs:
         ins = [self._buffer(n) for n in i.ins]
         outs = [self._buffer(n) for n in i.outs]
         moved = prod(outs[0].shape) if not work.operations else 0
-        counts = {
-            "add": work.adds + work.macs,
-            "mul": work.muls + work.macs,
-            "special": work.specials,
-            "move": moved,
-        }
+        counts = {**work.by_class(), "move": moved}
         busy_s = vector_latency_s(self.target, counts)
         energy = {"vector": vector_energy_j(self.target, counts)}
         return self._traffic(ins, outs, busy_s, energy, _touched(self._kernel(i), ins, outs))

@@ -1,19 +1,25 @@
 """What timing a program of either machine yields, and what its control flow adds up to."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 from ...backends.control import Control
 from ...dialects.work import Work
 from ..energy import add_parts
 from ..events import Timeline
 
+Name = TypeVar("Name", bound=Hashable)
+#: A matrix's number, and the first tile and the end of a range of its tiles.
+TileRange = tuple[int, int, int]
+
 
 @dataclass(frozen=True, slots=True)
 class TimedProgram:
     """One inference: when, how much energy by part (joules), how much arithmetic.
 
-    ``array_macs`` were done in arrays; ``node_s`` are busy seconds by ONNX node.
+    ``array_macs`` were done in arrays; ``node_s`` are busy seconds by ONNX node; ``reads`` says for
+    how many positions the tiles of a range were read.
     """
 
     timeline: Timeline
@@ -21,6 +27,7 @@ class TimedProgram:
     work: Work
     array_macs: int
     node_s: dict[str, float]
+    reads: dict[TileRange, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +40,7 @@ class InnerRuns:
     work: Work
     array_macs: int
     node_s: dict[str, float]
+    reads: dict[TileRange, float]
 
 
 def run_inside(
@@ -43,6 +51,7 @@ def run_inside(
     busy_s: dict[str, float] = {}
     parts_j: dict[str, float] = {}
     node_s: dict[str, float] = {}
+    reads: dict[TileRange, float] = {}
     work = Work()
     for block, assumed in zip(control.blocks, control.assumed_runs, strict=True):
         runs, once = block_runs.get(block, assumed), timed[block]
@@ -50,10 +59,11 @@ def run_inside(
         busy_s = add_parts(busy_s, _times(runs, once.timeline.busy_s()))
         parts_j = add_parts(parts_j, _times(runs, once.parts_j))
         node_s = add_parts(node_s, _times(runs, once.node_s))
+        reads = add_parts(reads, _times(runs, once.reads))
         work += once.work.times(runs)
         array_macs += runs * once.array_macs
-    return InnerRuns(duration_s, busy_s, parts_j, work, round(array_macs), node_s)
+    return InnerRuns(duration_s, busy_s, parts_j, work, round(array_macs), node_s, reads)
 
 
-def _times(runs: float, amounts: Mapping[str, float]) -> dict[str, float]:
+def _times(runs: float, amounts: Mapping[Name, float]) -> dict[Name, float]:
     return {name: runs * amount for name, amount in amounts.items()}

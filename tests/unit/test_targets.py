@@ -29,6 +29,8 @@ from semc.backends.targets.mesh_cost import (
 from semc.errors import TargetError
 from semc.runtime.energy import add_parts, efficiency
 
+from .changed_target import changed
+
 SHIPPED = ["memcap-demo", "memcap-phone", "mesh-cpu", "mesh-small"]
 
 
@@ -280,16 +282,6 @@ def _keys(data: dict) -> set[str]:
 def test_documentation_explains_every_effect():
     text = (Path(__file__).parents[2] / "docs" / "physics.md").read_text()
     assert [effect for effect in targets.EFFECTS if f"\n| `{effect}` |" not in text] == []
-
-
-def changed(name: str, **sections: dict) -> targets.MemcapTarget:
-    """A shipped target with some keys of some sections changed, validated."""
-    data = targets.target_to_dict(targets.load_target(name))
-    for section, keys in sections.items():
-        data[section] = {**(data[section] or {}), **keys}
-    made = targets.target_from_dict(data)
-    assert isinstance(made, targets.MemcapTarget)
-    return made
 
 
 def test_bit_serial_inputs_drive_and_convert_for_every_bit():

@@ -11,7 +11,7 @@ from ...dialects.tile_table import weights_in
 
 
 @dataclass(frozen=True, slots=True)
-class TileRange:
+class TileSums:
     """Tiles of one matrix in one layer that are read together.
 
     ``rounds`` is the most tiles that share an array, ``sizes`` how many have each (rows, cols);
@@ -29,7 +29,7 @@ class TileRange:
     """Bytes a position over the fullest link, each direction by itself."""
 
     @staticmethod
-    def of(matrix: Matrix, span: tuple[int, int], target: MemcapTarget) -> "TileRange":
+    def of(matrix: Matrix, span: tuple[int, int], target: MemcapTarget) -> "TileSums":
         """Of the tiles ``span[0] .. span[1]`` of ``matrix``."""
         part = slice(*span)
         tiles, sites = matrix.tiles[part], matrix.sites[part]
@@ -46,7 +46,7 @@ class TileRange:
             target.code_bytes,
             SUM_BYTES,
         )
-        return TileRange(
+        return TileSums(
             weights=weights_in(tiles),
             widest=int(tiles[:, 4].max()),
             rounds=int(shared.max()),
