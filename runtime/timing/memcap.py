@@ -2,7 +2,7 @@
 
 Timing never looks at values. A product streams: the first position pays the way to the furthest
 array and back, then the arrays read position after position, or the links carry them if slower.
-Tiles that share an array are read one after another.
+Tiles that share an array are read in as many rounds as ``tile_table.read_rounds`` says.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -32,6 +32,7 @@ from ...backends.targets.memcap_cost import (
     vector_latency_s,
 )
 from ...dialects.kernel import Kernel
+from ...dialects.tile_table import ArrayCells, read_rounds
 from ...dialects.work import Work, host_key, kernel_work
 from ..energy import add_parts
 from ..events import Task, run
@@ -140,6 +141,10 @@ class _Costs:
         self.mean_level = mean_level
         self.host_macs = host_macs
         self._ranges: dict[tuple[int, int, int], _TileRange] = {}
+        self._cells = ArrayCells.of(
+            np.concatenate([np.empty((0, 5), np.int32), *(m.tiles for m in program.matrices)]),
+            np.concatenate([np.empty((0, 5), np.int32), *(m.sites for m in program.matrices)]),
+        )
         self._costs: dict[Opcode, Callable[[Instruction], Cost]] = {
             Opcode.DRIVE: self._drive,
             Opcode.INTEGRATE: self._integrate,
@@ -180,7 +185,8 @@ class _Costs:
     def _range(self, i: Instruction) -> "_TileRange":
         key = (i.index, *i.tiles)
         if key not in self._ranges:
-            self._ranges[key] = _TileRange.of(self.program.matrices[i.index], i.tiles, self.target)
+            matrix = self.program.matrices[i.index]
+            self._ranges[key] = _TileRange.of(matrix, i.tiles, self.target, self._cells)
         return self._ranges[key]
 
     def _drive(self, i: Instruction) -> Cost:
@@ -321,18 +327,19 @@ class _TileRange:
     sizes: dict[tuple[int, int], int]
 
     @staticmethod
-    def of(matrix: Matrix, tiles: tuple[int, int], target: MemcapTarget) -> "_TileRange":
+    def of(
+        matrix: Matrix, tiles: tuple[int, int], target: MemcapTarget, cells: ArrayCells
+    ) -> "_TileRange":
         part = slice(*tiles)
         rows, cols = matrix.tiles[part, 2].astype(np.int64), matrix.tiles[part, 4].astype(np.int64)
         hops, vias = matrix.routes[part, 3], matrix.routes[part, 4]
-        _, shared = np.unique(matrix.sites[part, :3], axis=0, return_counts=True)
         sizes, counts = np.unique(matrix.tiles[part][:, [2, 4]], axis=0, return_counts=True)
         return _TileRange(
             weights=int((rows * cols).sum()),
             rows_total=int(rows.sum()),
             cols_total=int(cols.sum()),
             widest=int(cols.max()),
-            rounds=int(shared.max()),
+            rounds=read_rounds(matrix.tiles[part], matrix.sites[part], cells),
             max_hops=int(hops.max() + vias.max()),
             mean_mm=site_distance_mm(target, float(hops.mean()) / 2, float(hops.mean()) / 2),
             mean_vias=float(vias.mean()),
