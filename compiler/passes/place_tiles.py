@@ -13,11 +13,14 @@ from xdsl.passes import ModulePass
 
 from ...dialects import tile
 from ...dialects.attributes import table_attr
-from ...errors import CapacityError, TargetError
+from ...dialects.control import repetitions
+from ...dialects.types import shape_of
+from ...errors import CapacityError, IRError, TargetError
 from ..context import say_unchanged
 from ..placement.assign import assign_sites
 from ..placement.machine import SiteGrid, grid_of
-from ..placement.pack import Packing, pack_tiles
+from ..placement.pack import SHARING, Sharing, pack_tiles
+from ..placement.pack_search import Packing
 from ..rewriting import whole_ops
 
 
@@ -27,6 +30,7 @@ class PlaceTiles(ModulePass):
 
     name = "place-tiles"
     target: str
+    packing: str = "auto"
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         from ...backends.targets import MemcapTarget, load_target
@@ -40,17 +44,39 @@ class PlaceTiles(ModulePass):
             return
         grid = grid_of(target)
         tables = [p.tile_table for p in programs]
+        counts = [len(t) for t in tables]
         packing = pack_tiles(
-            np.concatenate([t[:, [2, 4]] for t in tables]), grid.array_rows, grid.array_cols
+            np.concatenate([t[:, [2, 4]] for t in tables]),
+            grid.array_rows,
+            grid.array_cols,
+            owner=np.repeat(np.arange(len(programs)), counts),
+            positions=np.repeat([_positions(p) for p in programs], counts),
+            arrays=grid.sites,
+            sharing=_sharing(self.packing),
         )
         if packing.arrays > grid.sites:
             weights = sum(int((t[:, 2].astype(np.int64) * t[:, 4]).sum()) for t in tables)
             raise _too_large(target.name, packing, grid, weights)
         sites = assign_sites(_first_use(packing), grid)[packing.array]
         table = np.column_stack([sites, packing.row, packing.col]).astype(np.int32)
-        cuts = np.cumsum([len(t) for t in tables])[:-1]
+        cuts = np.cumsum(counts)[:-1]
         for program, rows in zip(programs, np.split(table, cuts), strict=True):
             program.attributes["sites"] = table_attr(rows)
+
+
+def _positions(program: tile.ProgramOp) -> int:
+    """How many input vectors the matrix is multiplied with in an inference."""
+    products = [use.operation for use in program.result.uses]
+    return sum(
+        shape_of(op.x)[-2] * repetitions(op) for op in products if isinstance(op, tile.MvmOp)
+    )
+
+
+def _sharing(name: str) -> Sharing:
+    for mode in SHARING:
+        if mode == name:
+            return mode
+    raise IRError(f"packing must be one of {', '.join(SHARING)}, not {name!r}")
 
 
 def _first_use(packing: Packing) -> np.ndarray:
