@@ -50,7 +50,7 @@ class PlaceTiles(ModulePass):
             grid.array_rows,
             grid.array_cols,
             owner=np.repeat(np.arange(len(programs)), counts),
-            positions=np.repeat([_positions(p) for p in programs], counts),
+            positions=np.repeat([positions_of(p) for p in programs], counts),
             arrays=grid.sites,
             sharing=_sharing(self.packing),
         )
@@ -64,7 +64,7 @@ class PlaceTiles(ModulePass):
             program.attributes["sites"] = table_attr(rows)
 
 
-def _positions(program: tile.ProgramOp) -> int:
+def positions_of(program: tile.ProgramOp) -> int:
     """How many input vectors the matrix is multiplied with in an inference."""
     products = [use.operation for use in program.result.uses]
     return sum(
