@@ -16,6 +16,7 @@ from ..dialects.control import repetitions
 from ..dialects.tensor_ops import TensorOp
 from ..dialects.types import shape_of
 from ..dialects.work import Work, host_key, host_macs, kernel_work, mvm_work
+from .buffer_report import buffer_report
 from .context import CompilerContext
 from .passes.check_placement import is_slot
 from .placement.machine import grid_of
@@ -37,6 +38,7 @@ def level_report(
         facts |= _place_report(module, target)
     if level == "place":
         facts |= {"fits": True, "area_mm2": float(target.area_mm2)}
+        facts |= {"buffers": buffer_report(module)}
     return facts
 
 

@@ -1,4 +1,7 @@
-"""The table of a matrix's tiles as plain arrays (no xDSL): its columns, and what it covers."""
+"""The table of a matrix's tiles as plain arrays (no xDSL): its columns, what it covers, and how
+it is read."""
+
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -38,3 +41,90 @@ def overlap(tiles: np.ndarray, shape: Shape3) -> bool:
     for g, a, b, c, d in zip(group, r0, r1, c0, c1, strict=True):
         seen[g, a:b, c:d] += 1
     return bool((seen > 1).any())
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayCells:
+    """Which cells of which arrays hold weights: ``array`` int64 [n], rising, and ``cells`` [n, 4].
+
+    A row of ``cells`` is (first row, first column, end row, end column) of a tile.
+    """
+
+    array: np.ndarray
+    cells: np.ndarray
+
+    @staticmethod
+    def of(tiles: np.ndarray, sites: np.ndarray) -> "ArrayCells":
+        """From all tiles [n, 5] of a chip and their sites [n, 5]."""
+        array = _array_number(sites)
+        order = np.argsort(array, kind="stable")
+        return ArrayCells(array[order], _cells_of(tiles, sites)[order])
+
+    def within(self, array: int) -> np.ndarray:
+        """Rows of ``cells`` of one array."""
+        low, high = np.searchsorted(self.array, (array, array + 1))
+        return self.cells[low:high]
+
+
+def read_rounds(tiles: np.ndarray, sites: np.ndarray, held: ArrayCells) -> int:
+    """Rounds in which the ``tiles`` [T, 5] of one matrix at ``sites`` [T, 5] are read.
+
+    Rows that are driven reach every column of an array, and a column adds up all its driven rows.
+    So two tiles of an array are read in one round only where each row they share has one input,
+    each column they share one output, and the rows of one cross the columns of the other nowhere
+    but in themselves and in cells that hold no weight (both halves of a pair alike). Arrays are
+    read side by side; in each the tiles take the first round that fits, in the order of the matrix.
+    ``held`` has the tiles of all matrices.
+    """
+    array = _array_number(sites)
+    numbers, counts = np.unique(array, return_counts=True)
+    rounds = 1
+    for number in numbers[counts > 1].tolist():
+        own = np.flatnonzero(array == number)
+        # Parts of an array are taken one after another where there are very many tiles.
+        parts = np.array_split(own, -(-len(own) // _TILES_AT_ONCE))
+        around = held.within(number)
+        rounds = max(rounds, sum(_rounds_of(tiles[p], sites[p], around) for p in parts))
+    return rounds
+
+
+#: Tiles of one array whose conflicts are looked at together: a table of this size squared.
+_TILES_AT_ONCE = 2048
+
+
+def _rounds_of(tiles: np.ndarray, sites: np.ndarray, around: np.ndarray) -> int:
+    """Rounds of tiles in one array, first fit; ``around`` are the cells it holds, theirs too."""
+    group, row, _, col, _ = tiles.T.astype(np.int64)
+    cells = _cells_of(tiles, sites)
+    rows_meet, cols_meet = _meet(cells, cells, 0), _meet(cells, cells, 1)
+    same = group[:, None] == group
+    input_at, output_at = row - cells[:, 0], col - cells[:, 1]
+    conflict = rows_meet & ~(same & (input_at[:, None] == input_at))
+    conflict |= cols_meet & ~(same & (output_at[:, None] == output_at))
+    # Tiles in the rows of one and the columns of the other, without these two.
+    crossed = _meet(cells, around, 0).astype(np.float32) @ _meet(around, cells, 1)
+    crossed -= rows_meet
+    crossed -= cols_meet
+    conflict |= (crossed > 0.5) | (crossed.T > 0.5)
+    taken = np.zeros(len(tiles), np.int64)
+    for tile in range(1, len(tiles)):
+        used = np.unique(taken[:tile][conflict[tile, :tile]])
+        gap = np.flatnonzero(used != np.arange(len(used)))
+        taken[tile] = gap[0] if len(gap) else len(used)
+    return int(taken.max()) + 1
+
+
+def _meet(a: np.ndarray, b: np.ndarray, axis: int) -> np.ndarray:
+    """Which cells [n, 4] share a row (``axis`` 0) or a column (1) with which, bool [a, b]."""
+    return (a[:, None, axis] < b[:, axis + 2]) & (b[:, axis] < a[:, None, axis + 2])
+
+
+def _cells_of(tiles: np.ndarray, sites: np.ndarray) -> np.ndarray:
+    first = sites[:, 3:5].astype(np.int64)
+    return np.concatenate([first, first + tiles[:, [2, 4]]], axis=1)
+
+
+def _array_number(sites: np.ndarray) -> np.ndarray:
+    """One number for each (layer, row, col)."""
+    layer, row, col = sites[:, :3].T.astype(np.int64)
+    return (layer << 40) + (row << 20) + col

@@ -17,13 +17,16 @@ from xdsl.passes import ModulePass
 from ...backends.targets.defects import DefectTables
 from ...dialects import place, tile
 from ...dialects.attributes import table_attr, table_of
+from ...dialects.control import repetitions
+from ...dialects.types import shape_of
 from ...errors import CapacityError, IRError, TargetError
 from ..context import say_unchanged
 from ..placement.assign import assign_sites
 from ..placement.assign_around import FreeSites, assign_around
 from ..placement.check import PlacedMatrix, check_matrices
 from ..placement.machine import SiteGrid, grid_of
-from ..placement.pack import Packing, pack_tiles
+from ..placement.pack import SHARING, Sharing, pack_tiles
+from ..placement.pack_search import Packing
 from ..rewriting import whole_ops
 
 
@@ -33,6 +36,7 @@ class PlaceTiles(ModulePass):
 
     name = "place-tiles"
     target: str
+    packing: str = "auto"
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         from ...backends.targets import MemcapTarget, load_target
@@ -47,11 +51,16 @@ class PlaceTiles(ModulePass):
         grid = grid_of(target)
         fixed = _fixed_sites(programs, grid, DefectTables.of(target))
         tables = [p.tile_table for p in programs]
-        sizes = np.concatenate([t[:, [2, 4]] for t in tables])
+        counts = [len(t) for t in tables]
         sites = np.concatenate(fixed)
         free = sites[:, 0] < 0
-        sites[free] = _place(target.name, sizes[free], sites[~free, :3], grid)
-        cuts = np.cumsum([len(t) for t in tables])[:-1]
+        tiles = _Tiles(
+            np.concatenate([t[:, [2, 4]] for t in tables])[free],
+            np.repeat(np.arange(len(programs)), counts)[free],
+            np.repeat([positions_of(p) for p in programs], counts)[free],
+        )
+        sites[free] = _place(target.name, tiles, sites[~free, :3], grid, _sharing(self.packing))
+        cuts = np.cumsum(counts)[:-1]
         parts = np.split(sites, cuts)
         for program, rows, given in zip(programs, parts, fixed, strict=True):
             program.attributes["sites"] = table_attr(rows)
@@ -95,9 +104,29 @@ def _fixed_sites(
     return tables
 
 
-def _place(name: str, sizes: np.ndarray, taken: np.ndarray, grid: SiteGrid) -> np.ndarray:
-    """Sites int32 [T, 5] of free tiles, outside the ``taken`` arrays. Raises CapacityError."""
-    packing = pack_tiles(sizes, grid.array_rows, grid.array_cols)
+@dataclass(frozen=True, slots=True)
+class _Tiles:
+    """Tiles that may go anywhere: ``sizes`` [T, 2], the matrix and the positions of each [T]."""
+
+    sizes: np.ndarray
+    owner: np.ndarray
+    positions: np.ndarray
+
+
+def _place(
+    name: str, tiles: _Tiles, taken: np.ndarray, grid: SiteGrid, sharing: Sharing
+) -> np.ndarray:
+    """Sites int32 [T, 5] of tiles, outside the ``taken`` arrays. Raises CapacityError."""
+    sizes = tiles.sizes
+    packing = pack_tiles(
+        sizes,
+        grid.array_rows,
+        grid.array_cols,
+        owner=tiles.owner,
+        positions=tiles.positions,
+        arrays=grid.sites,
+        sharing=sharing,
+    )
     if not len(taken) and grid.usable is None:
         if packing.arrays > grid.sites:
             raise _too_large(name, packing, grid, sizes, grid.sites)
@@ -114,6 +143,21 @@ def _place(name: str, sizes: np.ndarray, taken: np.ndarray, grid: SiteGrid) -> n
     start = starts[packing.array]
     cells = np.column_stack([packing.row + start[:, 0], packing.col + start[:, 1]])
     return np.column_stack([sites[packing.array], cells]).astype(np.int32)
+
+
+def positions_of(program: tile.ProgramOp) -> int:
+    """How many input vectors the matrix is multiplied with in an inference."""
+    products = [use.operation for use in program.result.uses]
+    return sum(
+        shape_of(op.x)[-2] * repetitions(op) for op in products if isinstance(op, tile.MvmOp)
+    )
+
+
+def _sharing(name: str) -> Sharing:
+    for mode in SHARING:
+        if mode == name:
+            return mode
+    raise IRError(f"packing must be one of {', '.join(SHARING)}, not {name!r}")
 
 
 def _first_use(packing: Packing) -> np.ndarray:

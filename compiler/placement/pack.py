@@ -1,69 +1,84 @@
-"""Packs weight tiles into arrays.
+"""Packs weight tiles into arrays: densely, with nothing shared, or as reading them is worth.
 
-Tiles that fill an array get one each. The rest go on shelves (rows of an array shared by tiles of
-about the same height), first fit by decreasing height: Coffman, Garey, Johnson and Tarjan,
-"Performance bounds for level-oriented two-dimensional packing algorithms", SIAM J. Comput. 9
-(1980), FFDH at most 1.7 times the optimum plus one. Tiles of an array are never driven together,
-so any two may share its rows or its columns.
+Tiles of different matrices are never read at the same time, so they may share an array's rows and
+columns. Tiles of one matrix are to be read together, and can be where they stand block-diagonally:
+no rows and no columns in common, and nothing in the rows of one that crosses the columns of the
+other. What cannot be read together is read in rounds.
+
+- ``dense`` takes as few arrays as can be found and looks at no rounds.
+- ``exclusive`` lets the tiles of an array share neither rows nor columns.
+- ``auto`` spends an array where that saves at least one in a hundred of the network's reads
+  (positions x rounds, over all matrices): see :mod:`pack_rounds`.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import Literal, get_args
 
 import numpy as np
 
-#: Shelves that stay open; older ones are taken as full, which keeps packing linear.
-_OPEN_SHELVES = 256
+from .pack_search import Packing, pack_rectangles
+from .pack_vectors import pack_exclusively
+
+Sharing = Literal["dense", "exclusive", "auto"]
+SHARING: Sequence[Sharing] = get_args(Sharing)
+#: Steps of the search for a denser packing.
+TRIES = 20_000
 
 
-@dataclass(frozen=True, slots=True)
-class Packing:
-    """Per tile: its ``array`` and the cell ``row`` and weight ``col`` where it starts there."""
+def pack_tiles(
+    sizes: np.ndarray,
+    array_rows: int,
+    array_cols: int,
+    *,
+    owner: np.ndarray | None = None,
+    positions: np.ndarray | None = None,
+    arrays: int | None = None,
+    sharing: Sharing = "auto",
+    tries: int = TRIES,
+    seed: int = 0,
+) -> Packing:
+    """Pack tiles of ``sizes`` int [T, 2] (rows, cols), none larger than an array.
 
-    array: np.ndarray
-    row: np.ndarray
-    col: np.ndarray
-    arrays: int
-
-
-def pack_tiles(sizes: np.ndarray, array_rows: int, array_cols: int) -> Packing:
-    """Pack tiles of ``sizes`` int [T, 2] (rows, cols), none larger than an array."""
+    ``owner`` int [T] is the matrix of each tile and ``positions`` int [T] how often it is read in
+    an inference; ``arrays`` is how many there are. Without an owner tiles are packed densely. More
+    than ``arrays`` are used only where the densest packing found needs more.
+    """
     sizes = np.asarray(sizes, np.int64).reshape(-1, 2)
-    array = np.full(len(sizes), -1, np.int32)
-    row = np.zeros(len(sizes), np.int32)
-    col = np.zeros(len(sizes), np.int32)
-    # A tile over half an array both ways shares it with slivers only: give it an array.
-    alone = (2 * sizes[:, 0] > array_rows) & (2 * sizes[:, 1] > array_cols)
-    array[alone] = np.arange(int(alone.sum()), dtype=np.int32)
-    shelves = _Shelves(int(alone.sum()), array_rows, array_cols)
-    rest = np.flatnonzero(~alone)
-    order = rest[np.lexsort((rest, -sizes[rest, 1], -sizes[rest, 0]))]
-    for tile in order.tolist():
-        array[tile], row[tile], col[tile] = shelves.put(*sizes[tile].tolist())
-    return Packing(array, row, col, shelves.arrays)
+    # What leaves no room for any tile beside or above it has an array of its own.
+    least = sizes.min(axis=0, initial=max(array_rows, array_cols))
+    alone = (sizes > np.array([array_rows, array_cols]) - least).all(axis=1)
+    taken = int(alone.sum())
+    rest = sizes[~alone]
+    left = None if arrays is None else arrays - taken
+    if sharing == "exclusive":
+        packed = pack_exclusively(rest, array_rows, array_cols)
+    elif sharing == "dense" or owner is None:
+        packed = pack_rectangles(rest, array_rows, array_cols, tries=tries, seed=seed)
+    else:
+        from .pack_rounds import pack_for_reading
+
+        reads = np.ones(len(sizes), np.int64) if positions is None else np.asarray(positions)
+        packed = pack_for_reading(
+            rest,
+            array_rows,
+            array_cols,
+            owner=np.asarray(owner)[~alone],
+            positions=reads[~alone],
+            other_reads=_reads_of_whole(np.asarray(owner), reads, alone),
+            arrays=left,
+            tries=tries,
+            seed=seed,
+        )
+    array, row, col = np.zeros((3, len(sizes)), np.int32)
+    array[alone] = np.arange(taken)
+    array[~alone] = packed.array + taken
+    row[~alone], col[~alone] = packed.row, packed.col
+    bound = taken + packed.bound
+    return Packing(array, row, col, taken + packed.arrays, bound)
 
 
-class _Shelves:
-    """First fit over the open shelves; a new shelf goes into the first array with room."""
-
-    def __init__(self, arrays: int, array_rows: int, array_cols: int) -> None:
-        self.arrays = arrays
-        self.array_rows, self.array_cols = array_rows, array_cols
-        self.open: list[list[int]] = []  # [array, row, height, next col]
-        self.free: list[list[int]] = []  # [array, next row]
-
-    def put(self, rows: int, cols: int) -> tuple[int, int, int]:
-        for shelf in self.open:
-            if shelf[2] >= rows and shelf[3] + cols <= self.array_cols:
-                shelf[3] += cols
-                return shelf[0], shelf[1], shelf[3] - cols
-        for space in self.free:
-            if space[1] + rows <= self.array_rows:
-                array, start = space[0], space[1]
-                space[1] += rows
-                break
-        else:
-            array, start = self.arrays, 0
-            self.arrays += 1
-            self.free = [*self.free[-_OPEN_SHELVES:], [array, rows]]
-        self.open = [*self.open[-_OPEN_SHELVES:], [array, start, rows, cols]]
-        return array, start, 0
+def _reads_of_whole(owner: np.ndarray, positions: np.ndarray, alone: np.ndarray) -> int:
+    """Reads of the matrices all of whose tiles have an array of their own: one round each."""
+    matrices, index = np.unique(owner, return_index=True)
+    shared = np.unique(owner[~alone])
+    return int(positions[index][~np.isin(matrices, shared)].sum())

@@ -54,7 +54,9 @@ def print_compilation(report: Mapping[str, Any]) -> None:
         tiles = f", {counted(report['tiles'], 'tile')}" if used else ""
         rows.append(("arrays", f"{used:,} of {arrays:,}{where}{tiles}"))
     for memory, size in report.get("memory_bytes", {}).items():
-        rows.append((f"{memory} memory", quantity(size, "B")))
+        gap = report.get("buffers", {}).get(memory, {}).get("gap", 0.0)
+        more = f", {share(gap)} above what is alive at once" if gap else ""
+        rows.append((f"{memory} memory", quantity(size, "B") + more))
     if (schedule := report.get("schedule")) is not None:
         rows.append(
             (

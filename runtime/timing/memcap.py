@@ -2,13 +2,14 @@
 
 Timing never looks at values. A product streams: the first position pays the way to the furthest
 array and back, then the arrays read position after position, or the fullest link carries them if
-that is slower.
-Tiles that share an array are read one after another.
+that is slower. Tiles that share an array are read in as many rounds as ``read_rounds`` says.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
+
+import numpy as np
 
 from ...backends.memcap.decode import MemcapProgram
 from ...backends.memcap.isa import Instruction, Opcode, Stream
@@ -31,6 +32,7 @@ from ...backends.targets.memcap_cost import (
     vector_latency_s,
 )
 from ...dialects.kernel import Kernel
+from ...dialects.tile_table import ArrayCells
 from ...dialects.work import Work, host_key, kernel_work
 from ..energy import add_parts
 from ..events import Task, run
@@ -140,6 +142,10 @@ class _Costs:
         self.mean_level = mean_level
         self.host_macs = host_macs
         self._ranges: dict[tuple[int, int, int], TileSums] = {}
+        self._cells = ArrayCells.of(
+            np.concatenate([np.empty((0, 5), np.int32), *(m.tiles for m in program.matrices)]),
+            np.concatenate([np.empty((0, 5), np.int32), *(m.sites for m in program.matrices)]),
+        )
         self._costs: dict[Opcode, Callable[[Instruction], Cost]] = {
             Opcode.DRIVE: self._drive,
             Opcode.INTEGRATE: self._integrate,
@@ -184,7 +190,8 @@ class _Costs:
     def _range(self, i: Instruction) -> TileSums:
         key = (i.index, *i.tiles)
         if key not in self._ranges:
-            self._ranges[key] = TileSums.of(self.program.matrices[i.index], i.tiles, self.target)
+            matrix = self.program.matrices[i.index]
+            self._ranges[key] = TileSums.of(matrix, i.tiles, self.target, self._cells)
         return self._ranges[key]
 
     def _drive(self, i: Instruction) -> Cost:

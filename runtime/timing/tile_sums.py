@@ -7,14 +7,14 @@ import numpy as np
 from ...backends.memcap.decode import Matrix
 from ...backends.targets import SUM_BYTES, MemcapTarget
 from ...dialects.route_table import Traffic, product_traffic, within
-from ...dialects.tile_table import weights_in
+from ...dialects.tile_table import ArrayCells, read_rounds, weights_in
 
 
 @dataclass(frozen=True, slots=True)
 class TileSums:
     """Tiles of one matrix in one layer that are read together.
 
-    ``rounds`` is the most tiles that share an array, ``sizes`` how many have each (rows, cols);
+    ``rounds`` is how often the fullest array is read, ``sizes`` how many have each (rows, cols);
     ``inputs`` and ``sums`` are what one position moves over the base die.
     """
 
@@ -29,11 +29,12 @@ class TileSums:
     """Bytes a position over the fullest link, each direction by itself."""
 
     @staticmethod
-    def of(matrix: Matrix, span: tuple[int, int], target: MemcapTarget) -> "TileSums":
-        """Of the tiles ``span[0] .. span[1]`` of ``matrix``."""
+    def of(
+        matrix: Matrix, span: tuple[int, int], target: MemcapTarget, cells: ArrayCells
+    ) -> "TileSums":
+        """Of the tiles ``span[0] .. span[1]`` of ``matrix``; ``cells`` are those of all tiles."""
         part = slice(*span)
         tiles, sites = matrix.tiles[part], matrix.sites[part]
-        _, shared = np.unique(sites[:, :3], axis=0, return_counts=True)
         sizes, counts = np.unique(
             tiles[:, 2].astype(np.int64) << 32 | tiles[:, 4], return_counts=True
         )
@@ -49,7 +50,7 @@ class TileSums:
         return TileSums(
             weights=weights_in(tiles),
             widest=int(tiles[:, 4].max()),
-            rounds=int(shared.max()),
+            rounds=read_rounds(tiles, sites, cells),
             layer=int(sites[0, 0]),
             sizes={
                 (size >> 32, size & 0xFFFFFFFF): count

@@ -3,7 +3,7 @@
 // A slice of consecutive elements is a range of its source, and only that range is moved. What a
 // slot reads and writes is alive together, so the small input keeps clear of the large result.
 // CHECK-LABEL: func.func @slice
-// CHECK: [[IN:%.*]] = place.buffer "host" at 512 port "input:x" : !place.buffer<tensor<8xf32>>
+// CHECK: [[IN:%.*]] = place.buffer "host" at 0 port "input:x" : !place.buffer<tensor<8xf32>>
 // CHECK: [[PART:%.*]] = place.alias [[IN]] at 16 : {{.*}} -> !place.buffer<tensor<4xf32>>
 // CHECK: [[X:%.*]] = place.buffer "sram" at 512 : !place.buffer<tensor<4xf32>>
 // CHECK: [[BIG:%.*]] = place.buffer "sram" at 0 : !place.buffer<tensor<32x4xf32>>

@@ -1,15 +1,16 @@
 // RUN: semc opt %s -p "place-tiles{target=memcap-demo},convert-tile-to-place{target=memcap-demo},check-placement" | filecheck %s
 
-// Inputs come from the host, a view that renames bytes is an alias, dead buffers are used again.
+// Inputs come from the host, a view that renames bytes is an alias, dead buffers are used again,
+// constants stand at the bottom.
 // CHECK: place.machine "memcap-demo" machine "memcap" grid [4, 4, 4] active 1 array [128, 32]
 // CHECK: [[M:%.*]] = place.program <"fc.weight"> tiles {{.*}} sites dense<{{\[\[}}0, 2, 2, 0, 0]]>
 // CHECK: place.route [[M]] dense<{{\[\[}}-1, 0, -1, 0]]>
 // CHECK: [[IN:%.*]] = place.buffer "host" at 0 port "input:x"
-// CHECK: [[X:%.*]] = place.buffer "sram" at 0 : !place.buffer<tensor<1x64xf32>>
+// CHECK: [[X:%.*]] = place.buffer "sram" at 64 : !place.buffer<tensor<1x64xf32>>
 // CHECK: [[Y:%.*]] = place.buffer "sram" at 320
 // CHECK: [[V:%.*]] = place.alias [[Y]] at 0
-// CHECK: [[B:%.*]] = place.buffer "sram" at 256 init <"b">
-// CHECK: [[Z:%.*]] = place.buffer "sram" at 0 {value = "sum"} : !place.buffer<tensor<10xf32>>
+// CHECK: [[B:%.*]] = place.buffer "sram" at 0 init <"b">
+// CHECK: [[Z:%.*]] = place.buffer "sram" at 64 {value = "sum"} : !place.buffer<tensor<10xf32>>
 // CHECK: [[OUT:%.*]] = place.buffer "host" at 256 port "output:y"
 // CHECK: place.move [[IN]] -> [[X]] slot 0
 // CHECK: place.mvm [[M]], [[X]] -> [[Y]] slot 1

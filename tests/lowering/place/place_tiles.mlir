@@ -1,9 +1,9 @@
 // RUN: semc opt %s --split-input-file -p "place-tiles{target=memcap-demo}" | filecheck %s
 
-// Two small matrices share one array, below each other on shelves; the nearest site is the port's.
+// Two small matrices share one array, side by side; the nearest site is the port's.
 // CHECK-LABEL: func.func @main
-// CHECK: tile.program <"a"> tiles {{.*}} {sites = dense<{{\[\[}}0, 2, 2, 0, 0]]> : tensor<1x5xi32>} : !tile.crossbar<1x64x10>
-// CHECK: tile.program <"b"> tiles {{.*}} {sites = dense<{{\[\[}}0, 2, 2, 0, 10]]> : tensor<1x5xi32>} : !tile.crossbar<1x40x20>
+// CHECK: tile.program <"a"> tiles {{.*}} {sites = dense<{{\[\[}}0, 2, 2, 0, 20]]> : tensor<1x5xi32>} : !tile.crossbar<1x64x10>
+// CHECK: tile.program <"b"> tiles {{.*}} {sites = dense<{{\[\[}}0, 2, 2, 0, 0]]> : tensor<1x5xi32>} : !tile.crossbar<1x40x20>
 func.func @main() {
   %a = tile.program <"a"> tiles dense<[[0, 0, 64, 0, 10]]> : tensor<1x5xi32> : !tile.crossbar<1x64x10>
   %b = tile.program <"b"> tiles dense<[[0, 0, 40, 0, 20]]> : tensor<1x5xi32> : !tile.crossbar<1x40x20>
