@@ -15,7 +15,7 @@ from ...dialects import tile
 from ...dialects.attributes import table_attr
 from ...errors import CapacityError, TargetError
 from ..context import say_unchanged
-from ..placement.assign import assign_sites
+from ..placement.assign import assign_in_program_order
 from ..placement.machine import SiteGrid, grid_of
 from ..placement.pack import Packing, pack_tiles
 from ..rewriting import whole_ops
@@ -46,7 +46,7 @@ class PlaceTiles(ModulePass):
         if packing.arrays > grid.sites:
             weights = sum(int((t[:, 2].astype(np.int64) * t[:, 4]).sum()) for t in tables)
             raise _too_large(target.name, packing, grid, weights)
-        sites = assign_sites(_first_use(packing), grid)[packing.array]
+        sites = assign_in_program_order(_first_use(packing), grid)[packing.array]
         table = np.column_stack([sites, packing.row, packing.col]).astype(np.int32)
         cuts = np.cumsum([len(t) for t in tables])[:-1]
         for program, rows in zip(programs, np.split(table, cuts), strict=True):

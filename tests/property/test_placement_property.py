@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from semc.compiler.placement.assign import assign_sites
+from semc.compiler.placement.assign import assign_in_program_order
 from semc.compiler.placement.buffers import allocate, live_peak_bytes
 from semc.compiler.placement.check import PlacedMatrix, check_matrices
 from semc.compiler.placement.hazards import HazardTracker
@@ -19,7 +19,7 @@ SIZES = st.lists(st.tuples(st.integers(1, 16), st.integers(1, 8)), min_size=1, m
 def _placed(sizes: list[tuple[int, int]]) -> PlacedMatrix:
     table = np.array(sizes)
     packing = pack_tiles(table, GRID.array_rows, GRID.array_cols)
-    sites = assign_sites(np.arange(packing.arrays), GRID)[packing.array]
+    sites = assign_in_program_order(np.arange(packing.arrays), GRID)[packing.array]
     full = np.column_stack([sites, packing.row, packing.col]).astype(np.int32)
     return PlacedMatrix("m", table, full, route_sites(sites, GRID))
 
