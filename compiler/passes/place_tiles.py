@@ -21,7 +21,7 @@ from ...dialects.control import repetitions
 from ...dialects.types import shape_of
 from ...errors import CapacityError, IRError, TargetError
 from ..context import say_unchanged
-from ..placement.assign import assign_sites
+from ..placement.assign import assign_in_program_order
 from ..placement.assign_around import FreeSites, assign_around
 from ..placement.check import PlacedMatrix, check_matrices
 from ..placement.machine import SiteGrid, grid_of
@@ -130,7 +130,7 @@ def _place(
     if not len(taken) and grid.usable is None:
         if packing.arrays > grid.sites:
             raise _too_large(name, packing, grid, sizes, grid.sites)
-        sites = assign_sites(_first_use(packing), grid)[packing.array]
+        sites = assign_in_program_order(_first_use(packing), grid)[packing.array]
         return np.column_stack([sites, packing.row, packing.col]).astype(np.int32)
     extents = np.zeros((packing.arrays, 2), np.int64)
     ends = np.column_stack([packing.row, packing.col]) + sizes

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from semc.compiler.placement.assign import assign_sites
+from semc.compiler.placement.assign import assign_in_program_order
 from semc.compiler.placement.buffers import allocate, live_peak_bytes
 from semc.compiler.placement.check import PlacedMatrix, check_matrices
 from semc.compiler.placement.hazards import HazardTracker
@@ -22,7 +22,7 @@ def _placed(sizes: list[tuple[int, int]]) -> PlacedMatrix:
     tiles[:, [2, 4]] = sizes
     tiles[:, 1], tiles[:, 3] = np.arange(len(sizes)) % 3, np.arange(len(sizes)) // 3
     packing = pack_tiles(tiles[:, [2, 4]], GRID.array_rows, GRID.array_cols)
-    sites = assign_sites(np.arange(packing.arrays), GRID)[packing.array]
+    sites = assign_in_program_order(np.arange(packing.arrays), GRID)[packing.array]
     full = np.column_stack([sites, packing.row, packing.col]).astype(np.int32)
     return PlacedMatrix("m", tiles, full, route_tiles(tiles, full, GRID, 1, 4))
 
