@@ -148,6 +148,13 @@ cli.command_class = ReportingCommand
     help="Bind a symbolic dimension; may be repeated.",
 )
 @click.option(
+    "--on-overflow",
+    type=click.Choice(("error", "reload")),
+    default="error",
+    show_default=True,
+    help="What to do with matrices that do not fit the chip: stop, or write them anew when used.",
+)
+@click.option(
     "--emit",
     "level",
     type=click.Choice(LEVELS),
@@ -179,6 +186,7 @@ def compile_command(
     min_sqnr_db: float | None,
     sensitivity: bool,
     dims: dict[str, int],
+    on_overflow: str,
     level: str | None,
     print_debuginfo: bool,
     no_weights: bool,
@@ -213,6 +221,7 @@ def compile_command(
             ranges, rounding, energy_budget, min_sqnr_db, sensitivity, dynamic_inputs
         ),
         dims=dims,
+        on_overflow=on_overflow,
         weights=not no_weights,
         keep_levels=check_levels,
         progress=None if quiet else progress_printer(len(PHASES)),

@@ -56,6 +56,7 @@ Interpreter = Callable[..., list[np.ndarray]]
 class CompileOptions:
     """What a compilation may choose. ``keep_levels`` keeps a copy of the module at each level.
 
+    ``on_overflow`` is what to do with matrices that do not fit the arrays: ``error`` or ``reload``.
     ``quantization`` says how matrices get their codes and ranges. ``interpreter`` and ``product``
     are ``runtime.interpret.interpret_function`` and ``runtime.execute.quantized_product``.
     """
@@ -63,6 +64,7 @@ class CompileOptions:
     target: str = "memcap-demo"
     calibrate: str | os.PathLike[str] | Mapping[str, np.ndarray] | None = None
     quantization: Quantization = field(default_factory=Quantization)
+    on_overflow: str = "error"
     dims: Mapping[str, int] = field(default_factory=dict)
     weights: bool = True
     verify: bool = True
@@ -172,6 +174,7 @@ class _Driver:
             manifest = {"model": self.model_facts, "options": self.manifest_options()}
             manifest["stats"] = dict(self.facts)
             program = emit(module, self.context.weights, self.target, manifest)
+            self.note_wear(program)
             self.facts |= program.manifest["stats"]
             self.facts |= self.quantization
         return Compilation(
@@ -184,12 +187,24 @@ class _Driver:
             levels=self.levels,
         )
 
+    def note_wear(self, program: "Program") -> None:
+        """What reloads write, where the matrices do not fit at once."""
+        if "tiles.rounds" not in program.tensors:
+            return
+        from ..backends.memcap.decode import decode_program
+        from ..backends.memcap.residency import wear_of
+
+        wear = wear_of(decode_program(program))
+        assert wear is not None
+        program.manifest["stats"]["reload"] = wear.as_dict()
+
     def manifest_options(self) -> dict[str, Any]:
         """The options that decide the program's bytes."""
         return {
             "dims": dict(sorted({**self.facts["assumed_dims"], **self.options.dims}.items())),
             "calibrated": self.options.calibrate is not None,
             **asdict(self.options.quantization),
+            "on_overflow": self.options.on_overflow,
             "weights": self.options.weights,
         }
 
@@ -244,7 +259,7 @@ class _Driver:
         if self._reached("tile", module, until):
             return module
         with self.phase("place"):
-            self.run(module, recipe.place_passes(self.options.target))
+            self.run(module, recipe.place_passes(self.options.target, options.on_overflow))
         if self._reached("place", module, until):
             return module
         with self.phase("lower"):

@@ -101,15 +101,16 @@ def quantize_passes(target: str, options: Quantization | None = None) -> "list[M
     ]
 
 
-def place_passes(target: str) -> "list[ModulePass]":
+def place_passes(target: str, on_overflow: str = "error") -> "list[ModulePass]":
     """tile to place."""
     from .passes.assign_devices import AssignDevices
     from .passes.check_placement import CheckPlacement
     from .passes.convert_tile_to_place import ConvertTileToPlace
     from .passes.place_tiles import PlaceTiles
 
+    arrays = _has_arrays(target)
     return [
-        PlaceTiles(target=target) if _has_arrays(target) else AssignDevices(target=target),
+        PlaceTiles(target, on_overflow) if arrays else AssignDevices(target=target),
         ConvertTileToPlace(target=target),
         CheckPlacement(),
     ]
@@ -155,7 +156,9 @@ PIPELINES: dict[str, NamedPipeline] = {
         ("ranges", "rounding"),
     ),
     "tile-to-place": NamedPipeline(
-        "Give tiles and buffers their sites and operations their slots", place_passes
+        "Give tiles and buffers their sites and operations their slots",
+        place_passes,
+        ("on_overflow",),
     ),
     "place-to-machine": NamedPipeline(
         "Lower to chip instructions (analog) or timed tasks (pal)", machine_passes

@@ -38,3 +38,17 @@ def overlap(tiles: np.ndarray, shape: Shape3) -> bool:
     for g, a, b, c, d in zip(group, r0, r1, c0, c1, strict=True):
         seen[g, a:b, c:d] += 1
     return bool((seen > 1).any())
+
+
+def tile_order(sites: np.ndarray, rounds: np.ndarray) -> np.ndarray:
+    """The order of a chip's tile tables: what stays, then what is streamed, each by layer.
+
+    ``sites`` is [T, 3 or 5], ``rounds`` [T] is 0 for what stays. The streamed tiles of a layer
+    come by round.
+    """
+    return np.lexsort((rounds, sites[:, 0], rounds > 0))
+
+
+def is_tile_order(sites: np.ndarray, rounds: np.ndarray) -> bool:
+    """Whether tiles are in the order of ``tile_order``."""
+    return bool((np.diff(tile_order(sites, rounds)) > 0).all())

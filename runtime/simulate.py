@@ -55,6 +55,16 @@ class SimulationResult:
     def energy_j(self) -> float:
         return float(sum(self.timing.parts_j.values()))
 
+    def _reload(self, latency_s: float) -> dict[str, Any]:
+        """What reloads write and wear, where there are any."""
+        if "tiles.rounds" not in self.program.tensors:
+            return {}
+        from ..backends.memcap.decode import decode_program
+        from ..backends.memcap.residency import wear_of
+
+        wear = wear_of(decode_program(self.program))
+        return {"reload": wear.as_dict(latency_s)} if wear else {}
+
     def as_dict(self) -> dict[str, Any]:
         """The keys of ``semc simulate --json``."""
         target = self.program.target
@@ -64,6 +74,8 @@ class SimulationResult:
         figures = efficiency(self.timing.array_macs, self.timing.work.macs, self.timing.parts_j)
         parameters = self.program.manifest.get("model", {}).get("parameters", 0)
         budget = target if isinstance(target, MemcapTarget) else None
+        if budget is not None:
+            parameters = min(parameters, budget.weight_capacity)  # no more are there at a time
         return {
             "model": self.program.manifest.get("model", {}).get("name"),
             "target": target.name,
@@ -89,6 +101,7 @@ class SimulationResult:
             "execute_s": self.execute_s,
             "accuracy": self.accuracy,
             "reference": self.reference,
+            **self._reload(latency_s),
             **(self.findings.as_dict() if self.findings else {}),
         }
 

@@ -7,6 +7,8 @@
     tiles.sites          i32 [T, 5]  layer, row, col, first row and column inside the array
     tiles.routes         i32 [T, 5]  layer, row, col, hops, vias
     tiles.adc_range      f32 [T]     converter full scale; inf: the worst case of the weights
+    tiles.rounds         i32 [T]     where a program reloads: the round in which a tile is written,
+                                     0 before the program starts
     weights.n, codes.n, scale.n      f32 [G, K, N], i8 [G, K, N], f32 [G, N]
     gain.n, bias.n                   f32 [slices, columns of all tiles], f32 [G, N]
 
@@ -20,7 +22,7 @@ from math import isnan, prod
 import numpy as np
 
 from ...dialects.kernel import Kernel
-from ...dialects.tile_table import inside, weights_in
+from ...dialects.tile_table import inside, is_tile_order, weights_in
 from ...errors import ProgramError
 from ..control import Control, block_count, decode_controls
 from ..decoded import DecodedProgram, decode_ports
@@ -54,6 +56,7 @@ class Matrix:
     sites: np.ndarray
     routes: np.ndarray
     adc_range: np.ndarray
+    rounds: np.ndarray
     input_scale: float | None
     weights: str | None
     codes: str | None
@@ -64,7 +67,7 @@ class Matrix:
 
     @property
     def layers(self) -> np.ndarray:
-        """Layer of each tile, rising."""
+        """Layer of each tile; rising where none is streamed."""
         return self.sites[:, 0]
 
 
@@ -131,6 +134,9 @@ def _decode_matrices(
     sites = section(tensors, "tiles.sites", np.int32, (len(tiles), 5))
     routes = section(tensors, "tiles.routes", np.int32, (len(tiles), 5))
     ranges = section(tensors, "tiles.adc_range", np.float32, (len(tiles),))
+    rounds = np.zeros(len(tiles), np.int32)
+    if "tiles.rounds" in tensors:
+        rounds = section(tensors, "tiles.rounds", np.int32, (len(tiles),))
     stack, array = target.stack, target.array
     bounds = (stack.layers, stack.grid_rows, stack.grid_cols, array.rows, target.weight_cols)
     if ((sites < 0) | (sites >= np.array(bounds))).any() or (routes < 0).any():
@@ -144,7 +150,7 @@ def _decode_matrices(
             raise ProgramError(f"matrix {number}: tiles {first}..{end} leave 0..{len(tiles)}")
         part = slice(first, end)
         shape = (groups, rows, cols)
-        _check_tiles(number, shape, tiles[part], sites[part], target)
+        _check_tiles(number, shape, tiles[part], sites[part], rounds[part], target)
         if not (bits == -1 or 1 <= bits <= target.adc.bits):
             raise ProgramError(
                 f"matrix {number}: adc_bits must be 1 to {target.adc.bits}, or -1, not {bits}"
@@ -158,6 +164,7 @@ def _decode_matrices(
                 sites[part],
                 routes[part],
                 ranges[part],
+                rounds[part],
                 None if isnan(scales[number]) else scales[number],
                 _stored(tensors, "weights", weights, shape, None),
                 _stored(tensors, "codes", codes, shape, np.int8),
@@ -192,6 +199,7 @@ def _check_tiles(
     shape: tuple[int, int, int],
     tiles: np.ndarray,
     sites: np.ndarray,
+    rounds: np.ndarray,
     target: MemcapTarget,
 ) -> None:
     if not inside(tiles, shape).all() or weights_in(tiles) != prod(shape):
@@ -201,5 +209,5 @@ def _check_tiles(
     fits = (array_row + rows <= target.array.rows) & (array_col + cols <= target.weight_cols)
     if not fits.all():
         raise ProgramError(f"the tiles of matrix {number} must lie inside their arrays")
-    if (np.diff(sites[:, 0]) < 0).any():
-        raise ProgramError(f"the tiles of matrix {number} must be sorted by layer")
+    if (rounds < 0).any() or not is_tile_order(sites, rounds):
+        raise ProgramError(f"the tiles of matrix {number} must be sorted by layer and round")

@@ -244,6 +244,20 @@ def write_energy_j(target: MemcapTarget, weights: float) -> float:
     return weights * target.columns_per_weight * target.array.write_energy_fj * 1e-15
 
 
+def code_bytes(target: MemcapTarget, weights: float) -> float:
+    """Bytes of the codes of ``weights`` weights on their way to the arrays."""
+    return weights * target.numerics.weight_bits / 8
+
+
+def reload_latency_s(target: MemcapTarget, rows: float, weights: float) -> float:
+    """Time to write ``weights`` from the host into arrays side by side, ``rows`` rows of each.
+
+    The host's link brings the codes meanwhile; the slower of the two decides.
+    """
+    transfer_s = code_bytes(target, weights) / (target.host.link_gb_s * 1e9)
+    return max(write_latency_s(target, rows), transfer_s)
+
+
 def site_distance_mm(target: MemcapTarget, rows: float, cols: float) -> float:
     """Wire length of a route of ``rows`` and ``cols`` steps over the grid of sites."""
     width_um, height_um = target.site_um

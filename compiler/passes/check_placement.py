@@ -5,6 +5,7 @@ Reads only the IR: sites, routes and buffers as they stand, whoever made them. L
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from xdsl.context import Context
@@ -14,7 +15,7 @@ from xdsl.passes import ModulePass
 
 from ...dialects import place
 from ...dialects.attributes import table_of
-from ...dialects.control import control_blocks
+from ...dialects.control import control_blocks, nested_blocks
 from ...dialects.functions import defined_functions
 from ...errors import IRError
 from ..context import say_unchanged
@@ -26,8 +27,11 @@ from ..placement.check import (
     check_buffers,
     check_matrices,
 )
+from ..placement.check_residency import ArrayUse, check_residency
 from ..placement.machine import SiteGrid
 from ..rewriting import whole_ops
+
+_SLOTS = (place.ReloadOp, place.MvmOp, place.StageOp, place.MoveOp, place.IfOp, place.LoopOp)
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,10 @@ def placement_faults(module: ModuleOp) -> list[str]:
     machine = machines[0]
     faults = []
     if machine.machine.data == "memcap":
-        faults += check_matrices(_matrices(module), _grid(machine))
+        matrices = _matrices(module)
+        placed, grid = list(matrices.values()), _grid(machine)
+        faults += check_matrices(placed, grid)
+        faults += check_residency(placed, _array_uses(module, list(matrices)), grid)
     return faults + _unit_faults(module, machine) + _buffer_faults(module, machine)
 
 
@@ -65,20 +72,39 @@ def _grid(machine: place.MachineOp) -> SiteGrid:
     return SiteGrid(layers, rows, cols, array_rows, array_cols, active)
 
 
-def _matrices(module: ModuleOp) -> list[PlacedMatrix]:
+def _matrices(module: ModuleOp) -> dict[SSAValue, PlacedMatrix]:
+    """The matrices in arrays, by their handles."""
     routes: dict[SSAValue, np.ndarray] = {
         op.crossbar: table_of(op.table) for op in whole_ops(module) if isinstance(op, place.RouteOp)
     }
-    return [
-        PlacedMatrix(
+    return {
+        op.result: PlacedMatrix(
             op.weight.data,
             table_of(op.tiles)[:, [2, 4]],
             table_of(op.sites),
             routes.get(op.result, np.empty((0, len(place.ROUTE_COLUMNS)), np.int32)),
+            table_of(op.rounds) if op.rounds is not None else None,
         )
         for op in whole_ops(module)
         if isinstance(op, place.ProgramOp) and op.sites is not None
-    ]
+    }
+
+
+def _array_uses(module: ModuleOp, handles: Sequence[SSAValue]) -> list[ArrayUse]:
+    """The slots that write or drive arrays, in the order of slots."""
+    number = {handle: n for n, handle in enumerate(handles)}
+    uses = []
+    for function in defined_functions(module):
+        body = function.body.block
+        for block in nested_blocks(body):
+            for op in block.ops:
+                if isinstance(op, (place.ReloadOp, place.MvmOp)) and op.crossbar in number:
+                    kind: Literal["reload", "product"] = "product"
+                    if isinstance(op, place.ReloadOp):
+                        kind = "reload"
+                    matrix, slot = number[op.crossbar], op.slot.value.data
+                    uses.append(ArrayUse(slot, _slot_name(op), kind, matrix, block is not body))
+    return sorted(uses, key=lambda use: use.slot)
 
 
 def _unit_faults(module: ModuleOp, machine: place.MachineOp) -> list[str]:
@@ -137,12 +163,14 @@ def _value_name(op: Operation) -> str:
 
 def is_slot(op: Operation) -> bool:
     """Whether ``op`` takes a slot."""
-    return isinstance(op, (place.MvmOp, place.StageOp, place.MoveOp, place.IfOp, place.LoopOp))
+    return isinstance(op, _SLOTS)
 
 
 def slot_operands(op: Operation) -> tuple[Sequence[SSAValue], Sequence[SSAValue]]:
     """The buffers that a slot reads and writes."""
     match op:
+        case place.ReloadOp():
+            return [], []
         case place.MvmOp():
             return [op.x], [op.y]
         case place.MoveOp():
@@ -154,14 +182,17 @@ def slot_operands(op: Operation) -> tuple[Sequence[SSAValue], Sequence[SSAValue]
 
 def _slot_use(op: Operation, index: dict[Operation, int], buffers: list[PlacedBuffer]) -> SlotUse:
     reads, writes = slot_operands(op)
-    node = getattr(op, "node", None)
-    name = node.data if node is not None else op.name
     return SlotUse(
         op.slot.value.data,  # type: ignore[attr-defined]
-        name,
+        _slot_name(op),
         [_access(v, index, buffers) for v in reads],
         [_access(v, index, buffers) for v in writes],
     )
+
+
+def _slot_name(op: Operation) -> str:
+    node = getattr(op, "node", None)
+    return node.data if node is not None else op.name
 
 
 def _access(value: SSAValue, index: dict[Operation, int], buffers: list[PlacedBuffer]) -> Access:

@@ -1,6 +1,7 @@
 """Turn placed slots into the instruction streams of the chip's controllers
 
     place.program, place.route -> analog.program              tiles sorted by layer
+    place.reload -> in each layer with streamed tiles: analog.reload
     place.mvm    -> in each layer: drive, integrate, convert, accumulate
     place.stage  -> analog.vector or analog.host              place.move -> analog.move
     place.if, place.loop -> analog.if, analog.loop            with streams of their own inside
@@ -31,6 +32,7 @@ from ...dialects import analog, place
 from ...dialects.attributes import segment_sizes, table_attr, table_of
 from ...dialects.functions import defined_functions
 from ...dialects.interned import int_attr, ints_attr
+from ...dialects.tile_table import tile_order
 from ...errors import IRError
 from ..placement.hazards import HazardTracker, Range
 from ..placement.issue import EventOrder, StackGuard
@@ -59,10 +61,21 @@ class ConvertPlaceToAnalog(ModulePass):
 
 @dataclass(frozen=True, slots=True)
 class _Matrix:
-    """A programmed matrix: its handle, and (layer, first tile, end, stacks) of each layer."""
+    """A programmed matrix: its handle, and the ranges of its tiles that are driven together."""
 
     handle: SSAValue
-    layers: tuple[tuple[int, int, int, np.ndarray], ...]
+    parts: tuple["_Part", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Tiles of one layer and the stacks that they lie in; all stay, or all are streamed."""
+
+    layer: int
+    first: int
+    end: int
+    stacks: np.ndarray
+    streamed: bool
 
 
 def _convert(block: Block, machine: place.MachineOp) -> None:
@@ -110,27 +123,29 @@ def _program(
             f"matrix {op.weight.data} needs sites and a place.route",
             help="run place-tiles and convert-tile-to-place first",
         )
-    sites = table_of(op.sites)
-    order = np.argsort(sites[:, 0], kind="stable")
+    sites, rounds = table_of(op.sites), op.round_table
+    order = tile_order(sites, rounds)
     properties = {k: v for k, v in op.properties.items() if k != "device"}
     properties["matrix"] = int_attr(number)
     tables = {"tiles": op.tiles, "sites": op.sites, "routes": route}
-    tables |= {
-        name: table
-        for name, table in (("adc_range", op.adc_range), ("lossless", op.lossless))
-        if table is not None
-    }
+    optional = {"adc_range": op.adc_range, "lossless": op.lossless, "rounds": op.rounds}
+    tables |= {name: table for name, table in optional.items() if table is not None}
     properties |= {name: table_attr(table_of(table)[order]) for name, table in tables.items()}
     new = analog.ProgramOp.create(properties=properties, result_types=[op.result.type])
     new.location = op.location
     Rewriter.insert_op(new, InsertPoint.before(op))
-    sites = sites[order]
-    cuts = [0, *(np.flatnonzero(np.diff(sites[:, 0])) + 1).tolist(), len(sites)]
-    layers = []
-    for first, end in pairwise(cuts):
-        stacks = np.unique(sites[first:end, 1].astype(np.int64) * columns + sites[first:end, 2])
-        layers.append((int(sites[first, 0]), first, end, stacks))
-    return _Matrix(new.result, tuple(layers))
+    return _Matrix(new.result, _parts(sites[order], rounds[order] > 0, columns))
+
+
+def _parts(sites: np.ndarray, streamed: np.ndarray, columns: int) -> tuple[_Part, ...]:
+    """Runs of tiles in one layer, those that stay apart from those that are streamed."""
+    change = (np.diff(sites[:, 0]) != 0) | (streamed[1:] != streamed[:-1])
+    cuts = [0, *(np.flatnonzero(change) + 1).tolist(), len(sites)]
+    stack = sites[:, 1].astype(np.int64) * columns + sites[:, 2]
+    return tuple(
+        _Part(int(sites[first, 0]), first, end, np.unique(stack[first:end]), bool(streamed[first]))
+        for first, end in pairwise(cuts)
+    )
 
 
 class _Issuer:
@@ -161,6 +176,8 @@ class _Issuer:
 
     def slot(self, op: Operation) -> None:
         match op:
+            case place.ReloadOp():
+                self._reload(op)
             case place.MvmOp():
                 self._product(op)
             case place.MoveOp():
@@ -207,12 +224,23 @@ class _Issuer:
         op.location = origin.location
         self.streams[stream].append(op)
 
+    def _reload(self, op: place.ReloadOp) -> None:
+        """Streams keep order, so a layer's arrays are written when their products are over."""
+        matrix = self.matrices[op.crossbar]
+        for part in matrix.parts:
+            if part.streamed:
+                waits = self.guard.enter(part.stacks, part.layer)
+                properties = {"tiles": ints_attr((part.first, part.end)), **_node(op)}
+                event = self.order.events
+                self._issue(part.layer, waits, analog.ReloadOp, [matrix.handle], properties, op)
+                self.guard.leave(part.layer, event)
+
     def _product(self, op: place.MvmOp) -> None:
         matrix = self.matrices[op.crossbar]
         first: int | None = None
-        for layer, begin, end, stacks in matrix.layers:
-            tiles = {"tiles": ints_attr((begin, end))}
-            handle = matrix.handle
+        for part in matrix.parts:
+            layer, stacks, handle = part.layer, part.stacks, matrix.handle
+            tiles = {"tiles": ints_attr((part.first, part.end))}
             driven = self.order.events
             waits = self.hazards.read([_range(op.x)], driven) | self.guard.enter(stacks, layer)
             self._issue(layer, waits, analog.DriveOp, [handle, op.x], tiles, op)
@@ -259,5 +287,5 @@ def _range(value: SSAValue) -> Range:
     return root.memory.data, start, start + value.type.nbytes
 
 
-def _node(op: place.MvmOp | place.StageOp | place.MoveOp) -> dict[str, Attribute]:
+def _node(op: place.ReloadOp | place.MvmOp | place.StageOp | place.MoveOp) -> dict[str, Attribute]:
     return {"node": op.node} if op.node is not None else {}

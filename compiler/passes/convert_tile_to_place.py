@@ -1,11 +1,12 @@
 """Give every value a buffer and every operation a slot on a unit
 
-Reads the choices of ``place-tiles`` (attribute ``sites``) or ``assign-devices`` (attribute
-``unit``) and writes the ``place`` level.
+Reads the choices of ``place-tiles`` (attributes ``sites`` and ``rounds``) or ``assign-devices``
+(attribute ``unit``) and writes the ``place`` level.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from xdsl.context import Context
 from xdsl.dialects import func
@@ -176,8 +177,7 @@ def _convert(function: func.FuncOp, target: Target) -> None:
         writer.program(program, target)
     for buffer in planner.buffers:
         writer.buffer(buffer)
-    for slot in planner.slots:
-        writer.slot(slot)
+    writer.slots_of(planner.slots)
     new.add_op(func.ReturnOp())
     _replace_body(function, new)
 
@@ -198,6 +198,8 @@ class _Writer:
         self.block = block
         self.values: dict[Buffer, SSAValue] = {}
         self.handles: dict[SSAValue, SSAValue] = {}
+        #: The rounds of each streamed matrix.
+        self.streamed: dict[SSAValue, int] = {}
         self.slots = 0
 
     def add(self, op: Operation) -> Operation:
@@ -213,6 +215,9 @@ class _Writer:
             if not isinstance(sites, DenseIntOrFPElementsAttr):
                 raise IRError("tile.program has no sites", help="run place-tiles first")
             properties["sites"] = sites
+            if (rounds := program.attributes.get("rounds")) is not None:
+                properties["rounds"] = rounds
+                self.streamed[program.result] = int(table_of(rounds).max())  # type: ignore[arg-type]
         else:
             unit = program.attributes.get("unit", StringAttr(target.host.name))
             properties["device"] = unit
@@ -243,6 +248,37 @@ class _Writer:
         if name is not None:
             op.attributes["value"] = name
         self.values[buffer] = self.add(op).results[0]
+
+    def slots_of(self, slots: Sequence[Slot]) -> None:
+        """Write the slots of the function, and the reloads of streamed matrices.
+
+        A matrix is written as soon as the product of the one before has left the arrays, so that
+        digital work goes on meanwhile; one of a single round that is used again stays.
+        """
+        uses = [s for s in slots if isinstance(s.op, tile.MvmOp) and s.op.crossbar in self.streamed]
+        follower: dict[Slot, Slot] = {}
+        for before, after in pairwise(uses):
+            assert isinstance(before.op, tile.MvmOp)
+            assert isinstance(after.op, tile.MvmOp)
+            again = before.op.crossbar is after.op.crossbar
+            if not again or self.streamed[after.op.crossbar] > 1:
+                follower[before] = after
+        if uses:
+            self._reload(uses[0])
+        for slot in slots:
+            self.slot(slot)
+            if slot in follower:
+                self._reload(follower[slot])
+
+    def _reload(self, use: Slot) -> None:
+        assert isinstance(use.op, tile.MvmOp)
+        properties: dict[str, Attribute] = {"slot": int_attr(self.slots)}
+        self.slots += 1
+        if names := node_names(use.op):
+            properties["node"] = StringAttr(" + ".join(names))
+        operands = [self.handles[use.op.crossbar]]
+        op = self.add(place.ReloadOp.create(operands=operands, properties=properties))
+        op.location = use.op.location
 
     def slot(self, slot: Slot) -> None:
         reads = [self.values[b] for b in slot.reads]

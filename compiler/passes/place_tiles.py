@@ -1,9 +1,11 @@
 """Choose the array site of every weight tile
 
 Writes the attribute ``sites`` (one row a tile, columns of ``place.SITE_COLUMNS``) on each
-``tile.program``; ``convert-tile-to-place`` applies it.
+``tile.program``; ``convert-tile-to-place`` applies it. What does not fit is refused, or with
+``on-overflow=reload`` shares arrays over time: the attribute ``rounds`` says which tiles.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,14 +13,20 @@ from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass
 
+from ...backends.targets import MemcapTarget, load_target
+from ...backends.targets.memcap_cost import code_bytes, write_latency_s
 from ...dialects import tile
 from ...dialects.attributes import table_attr
-from ...errors import CapacityError, TargetError
+from ...dialects.control import ControlOp
+from ...errors import CapacityError, InputError, TargetError
 from ..context import say_unchanged
 from ..placement.assign import assign_sites
 from ..placement.machine import SiteGrid, grid_of
 from ..placement.pack import Packing, pack_tiles
+from ..placement.reload import ReloadPlan, Writing, plan_reload
 from ..rewriting import whole_ops
+
+ON_OVERFLOW = ("error", "reload")
 
 
 @dataclass(frozen=True)
@@ -27,30 +35,64 @@ class PlaceTiles(ModulePass):
 
     name = "place-tiles"
     target: str
+    on_overflow: str = "error"
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
-        from ...backends.targets import MemcapTarget, load_target
-
         target = load_target(self.target)
         if not isinstance(target, MemcapTarget):
             raise TargetError(f"place-tiles needs a memcap target, {target.name} is a mesh")
+        if self.on_overflow not in ON_OVERFLOW:
+            raise InputError(
+                f"on-overflow must be one of {', '.join(ON_OVERFLOW)}, came {self.on_overflow!r}"
+            )
         programs = [p for p in whole_ops(op) if isinstance(p, tile.ProgramOp)]
         if not programs:
             say_unchanged(ctx)
             return
         grid = grid_of(target)
-        tables = [p.tile_table for p in programs]
-        packing = pack_tiles(
-            np.concatenate([t[:, [2, 4]] for t in tables]), grid.array_rows, grid.array_cols
-        )
-        if packing.arrays > grid.sites:
-            weights = sum(int((t[:, 2].astype(np.int64) * t[:, 4]).sum()) for t in tables)
-            raise _too_large(target.name, packing, grid, weights)
-        sites = assign_sites(_first_use(packing), grid)[packing.array]
-        table = np.column_stack([sites, packing.row, packing.col]).astype(np.int32)
-        cuts = np.cumsum([len(t) for t in tables])[:-1]
-        for program, rows in zip(programs, np.split(table, cuts), strict=True):
-            program.attributes["sites"] = table_attr(rows)
+        sizes = [p.tile_table[:, [2, 4]] for p in programs]
+        packing = pack_tiles(np.concatenate(sizes), grid.array_rows, grid.array_cols)
+        if packing.arrays <= grid.sites:
+            sites = assign_sites(_first_use(packing), grid)[packing.array]
+            table = np.column_stack([sites, packing.row, packing.col]).astype(np.int32)
+            _write(programs, table, None)
+            return
+        uses, movable = _uses(programs)
+        plan = plan_reload(sizes, uses, movable, grid, writing_of(target))
+        if plan is None or self.on_overflow == "error":
+            raise _too_large(target.name, packing.arrays, grid, sizes, _lever(plan, uses))
+        _write(programs, plan.sites, plan.rounds)
+
+
+def _write(
+    programs: Sequence[tile.ProgramOp], sites: np.ndarray, rounds: np.ndarray | None
+) -> None:
+    """Put the rows of each matrix on its program."""
+    at = 0
+    for program in programs:
+        part = slice(at, at + len(program.tile_table))
+        at = part.stop
+        program.attributes["sites"] = table_attr(sites[part])
+        if rounds is not None and rounds[part].any():
+            program.attributes["rounds"] = table_attr(rounds[part])
+
+
+def writing_of(target: MemcapTarget) -> Writing:
+    """What writing whole arrays of a target takes; the layers of a stack share their drivers."""
+    transfer_s = code_bytes(target, target.weights_per_array) / (target.host.link_gb_s * 1e9)
+    stack = target.stack
+    return Writing(
+        write_latency_s(target, target.array.rows),
+        transfer_s,
+        stack.grid_rows * stack.grid_cols * stack.max_active_layers,
+    )
+
+
+def _uses(programs: Sequence[tile.ProgramOp]) -> tuple[np.ndarray, np.ndarray]:
+    """Products of each matrix, and whether none of them is in control flow: [M] each."""
+    users = [[use.operation for use in p.result.uses] for p in programs]
+    movable = [not any(isinstance(op.parent_op(), ControlOp) for op in ops) for ops in users]
+    return np.array([len(ops) for ops in users], np.int64), np.array(movable)
 
 
 def _first_use(packing: Packing) -> np.ndarray:
@@ -60,16 +102,18 @@ def _first_use(packing: Packing) -> np.ndarray:
     return first
 
 
-def _too_large(name: str, packing: Packing, grid: SiteGrid, weights: int) -> CapacityError:
+def _too_large(
+    name: str, arrays: int, grid: SiteGrid, sizes: Sequence[np.ndarray], reload: str
+) -> CapacityError:
+    weights = sum(int(table.astype(np.int64).prod(axis=1).sum()) for table in sizes)
     per_layer = grid.rows * grid.cols
     per_array = grid.array_rows * grid.array_cols
-    layers = -(-packing.arrays // per_layer)
-    chips = -(-packing.arrays // grid.sites)
+    layers = -(-arrays // per_layer)
     return CapacityError(
-        f"the model needs {packing.arrays:,} arrays ({layers:,} layers) for {weights:,} "
+        f"the model needs {arrays:,} arrays ({layers:,} layers) for {weights:,} "
         f"parameters; {name} has {grid.sites:,} arrays ({grid.layers:,} layers) for at most "
         f"{grid.sites * per_array:,}",
-        demand={"arrays": packing.arrays, "layers": layers, "parameters": weights},
+        demand={"arrays": arrays, "layers": layers, "parameters": weights},
         available={
             "arrays": grid.sites,
             "layers": grid.layers,
@@ -77,7 +121,19 @@ def _too_large(name: str, packing: Packing, grid: SiteGrid, weights: int) -> Cap
         },
         levers=(
             f"use a target with stack.layers = {layers}",
-            f"split the model over {chips} chips",
-            f"use arrays or cells that hold {packing.arrays / grid.sites:.2f}x the parameters",
+            reload,
+            f"split the model over {-(-arrays // grid.sites)} chips",
+            f"use arrays or cells that hold {arrays / grid.sites:.2f}x the parameters",
         ),
+    )
+
+
+def _lever(plan: ReloadPlan | None, uses: np.ndarray) -> str:
+    """What writing anew what does not fit would cost, or why it would not do."""
+    if plan is None:
+        return "take matrices out of control flow: those in it cannot be written while running"
+    written = int((uses * plan.residency.streamed).sum())
+    return (
+        f"write {written:,} arrays anew in each inference (--on-overflow reload), which takes "
+        f"up to {plan.residency.write_s:.3g} s"
     )

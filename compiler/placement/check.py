@@ -1,6 +1,7 @@
 """Checks a placement without trusting who made it: arrays only, every fault in words.
 
-Rules: a tile lies inside one array of an existing site; no cell is booked twice; a route ends at
+Rules: a tile lies inside one array of an existing site; no cell is booked twice at a time
+(of tiles written while running: check_residency.py); a route ends at
 its site and is as long as the grid says; a memory holds its buffers; every byte that is read was
 written by the buffer it is read through, and by nobody else since.
 """
@@ -16,12 +17,23 @@ from .route import route_sites
 
 @dataclass(frozen=True, slots=True)
 class PlacedMatrix:
-    """A matrix in arrays: ``sizes`` [T, 2] of its tiles, ``sites`` [T, 5], ``routes`` [T, 5]."""
+    """A matrix in arrays: ``sizes`` [T, 2] of its tiles, ``sites`` [T, 5], ``routes`` [T, 5].
+
+    ``rounds`` [T] is above 0 for tiles that a reload writes (check_residency.py); None: all stay.
+    """
 
     name: str
     sizes: np.ndarray
     sites: np.ndarray
     routes: np.ndarray | None
+    rounds: np.ndarray | None = None
+
+    @property
+    def streamed(self) -> np.ndarray:
+        """Which tiles are written while the program runs, bool [T]."""
+        if self.rounds is None:
+            return np.zeros(len(self.sites), np.bool_)
+        return np.asarray(self.rounds) > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +119,12 @@ def _check_routes(matrix: PlacedMatrix, grid: SiteGrid) -> list[str]:
 
 
 def _check_overlaps(matrices: Sequence[PlacedMatrix], grid: SiteGrid) -> list[str]:
-    sites = np.concatenate([m.sites for m in matrices]).astype(np.int64)
-    sizes = np.concatenate([m.sizes for m in matrices]).astype(np.int64)
-    owner = np.repeat(np.arange(len(matrices)), [len(m.sites) for m in matrices])
+    stays = ~np.concatenate([m.streamed for m in matrices])
+    if not stays.any():
+        return []
+    sites = np.concatenate([m.sites for m in matrices])[stays].astype(np.int64)
+    sizes = np.concatenate([m.sizes for m in matrices])[stays].astype(np.int64)
+    owner = np.repeat(np.arange(len(matrices)), [len(m.sites) for m in matrices])[stays]
     array = (sites[:, 0] * grid.rows + sites[:, 1]) * grid.cols + sites[:, 2]
     order = np.argsort(array, kind="stable")
     starts = np.flatnonzero(np.diff(array[order], prepend=-1))

@@ -53,6 +53,8 @@ def print_compilation(report: Mapping[str, Any]) -> None:
         where = f" on {counted(report['layers_used'], 'layer')}" if used else ""
         tiles = f", {counted(report['tiles'], 'tile')}" if used else ""
         rows.append(("arrays", f"{used:,} of {arrays:,}{where}{tiles}"))
+    if (reload := report.get("reload")) is not None:
+        rows.append(("written anew", _reload(reload)))
     for memory, size in report.get("memory_bytes", {}).items():
         rows.append((f"{memory} memory", quantity(size, "B")))
     if (schedule := report.get("schedule")) is not None:
@@ -86,6 +88,26 @@ def print_compilation(report: Mapping[str, Any]) -> None:
     _print(console, _facts(rows))
     _print_sensitivity(console, report.get("matrices", []))
     _print_host(console, report["host_ops"])
+
+
+def _reload(reload: Mapping[str, Any]) -> str:
+    """What is written in an inference, and how long the cells last."""
+    text = (
+        f"{counted(reload['arrays_written'], 'array')} an inference, through "
+        f"{reload['window_arrays']:,} of them; cells last "
+        f"{quantity(reload['inferences_to_wear_out'], 'inferences')}"
+    )
+    if (seconds := reload.get("time_to_wear_out_s")) is not None:
+        text += f", {duration(seconds)} without a pause"
+    return text
+
+
+def duration(seconds: float) -> str:
+    """``seconds`` in the largest unit of which there is one: ``3.2 days``."""
+    for size, unit in ((365.25 * 86400, "years"), (86400, "days"), (3600, "hours")):
+        if seconds >= size:
+            return f"{seconds / size:,.3g} {unit}"
+    return quantity(seconds, "s")
 
 
 def _calibration(calibration: Mapping[str, Any]) -> str:
@@ -165,6 +187,8 @@ def print_simulation(report: Mapping[str, Any]) -> None:
         ("efficiency", _efficiency(report)),
         ("density", f"{quantity(report['parameters_per_cm2'], 'parameters/cm2')} of this model"),
     ]
+    if (reload := report.get("reload")) is not None:
+        rows.append(("written anew", _reload(reload)))
     if report["accuracy"] is not None:
         rows.append(("accuracy", _accuracy(report)))
     if (reference := report["reference"]) is not None:

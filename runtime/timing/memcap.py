@@ -2,7 +2,8 @@
 
 Timing never looks at values. A product streams: the first position pays the way to the furthest
 array and back, then the arrays read position after position, or the links carry them if slower.
-Tiles that share an array are read one after another.
+Tiles that share an array are read one after another. Streamed tiles are written round by round: the
+first by RELOAD, each other one before its part of the product, which CONVERT counts.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +17,7 @@ from ...backends.memcap.isa import Instruction, Opcode, Stream
 from ...backends.tables import BufferEntry
 from ...backends.targets import MemcapTarget
 from ...backends.targets.memcap_cost import (
+    code_bytes,
     controller_energy_j,
     host_energy_j,
     host_latency_s,
@@ -24,12 +26,14 @@ from ...backends.targets.memcap_cost import (
     move_latency_s,
     mvm_energy_j,
     mvm_latency_s,
+    reload_latency_s,
     settle_latency_s,
     site_distance_mm,
     sram_energy_j,
     sram_latency_s,
     vector_energy_j,
     vector_latency_s,
+    write_energy_j,
 )
 from ...dialects.kernel import Kernel
 from ...dialects.work import Work, host_key, kernel_work
@@ -148,6 +152,7 @@ class _Costs:
             Opcode.MOVE: self._move,
             Opcode.VECTOR: self._vector,
             Opcode.HOST: self._host,
+            Opcode.RELOAD: self._reload,
         }
         self._positions: dict[int, int] = {}
 
@@ -219,6 +224,7 @@ class _Costs:
         carried = tiles.rows_total * positions * self.target.numerics.input_bits / 8
         link_s = carried / (self.target.links.bandwidth_gb_s * 1e9)
         duration_s = max((read_s - settle_s) * tiles.rounds, link_s - settle_s * tiles.rounds)
+        duration_s += sum(self._write_s(tiles)[1:])
         square = self.mean_square.get(i.index, ASSUMED_MEAN_SQUARE)
         level = self.mean_level.get(i.index)
         parts: dict[str, float] = {}
@@ -237,6 +243,24 @@ class _Costs:
             "sram": sram_energy_j(self.target, y.nbytes),
         }
         return Cost(last_s, energy, self._links_of(y))
+
+    def _reload(self, i: Instruction) -> Cost:
+        """Codes come from the host's memory over its link and those of the chip to the arrays."""
+        tiles = self._range(i)
+        weights = sum(round_.weights for round_ in tiles.written)
+        sent = code_bytes(self.target, weights)
+        parts = {
+            "program": write_energy_j(self.target, weights),
+            "host_link": host_energy_j(self.target, 0.0, sent),
+            "links": move_energy_j(self.target, sent, tiles.mean_mm, tiles.mean_vias),
+        }
+        return Cost(self._write_s(tiles)[0], parts)
+
+    def _write_s(self, tiles: "_TileRange") -> list[float]:
+        """Time of each round that is written; [0] when all tiles stay."""
+        return [
+            reload_latency_s(self.target, round_.rows, round_.weights) for round_ in tiles.written
+        ] or [0.0]
 
     def _move(self, i: Instruction) -> Cost:
         source, target = self._buffer(i.ins[0]), self._buffer(i.outs[0])
@@ -307,6 +331,14 @@ def _touched(kernel: Kernel, ins: Sequence[BufferEntry], outs: Sequence[BufferEn
 
 
 @dataclass(frozen=True, slots=True)
+class _Round:
+    """What is written side by side: rows of the fullest array, and weights in all."""
+
+    rows: int
+    weights: int
+
+
+@dataclass(frozen=True, slots=True)
 class _TileRange:
     """Sums over the tiles of one instruction."""
 
@@ -319,6 +351,7 @@ class _TileRange:
     mean_mm: float
     mean_vias: float
     sizes: dict[tuple[int, int], int]
+    written: list[_Round]
 
     @staticmethod
     def of(matrix: Matrix, tiles: tuple[int, int], target: MemcapTarget) -> "_TileRange":
@@ -337,4 +370,17 @@ class _TileRange:
             mean_mm=site_distance_mm(target, float(hops.mean()) / 2, float(hops.mean()) / 2),
             mean_vias=float(vias.mean()),
             sizes={(int(r), int(c)): int(n) for (r, c), n in zip(sizes, counts, strict=True)},
+            written=_rounds(matrix, part),
         )
+
+
+def _rounds(matrix: Matrix, part: slice) -> list[_Round]:
+    """The rounds in which streamed tiles are written, which come in order; none where they stay."""
+    rounds = matrix.rounds[part]
+    if not rounds.any():
+        return []
+    starts = np.flatnonzero(np.diff(rounds, prepend=0))
+    rows, cols = matrix.tiles[part, 2].astype(np.int64), matrix.tiles[part, 4].astype(np.int64)
+    highest = np.maximum.reduceat(matrix.sites[part, 3] + rows, starts)
+    weights = np.add.reduceat(rows * cols, starts)
+    return [_Round(int(r), int(w)) for r, w in zip(highest, weights, strict=True)]
