@@ -149,10 +149,11 @@ cli.command_class = ReportingCommand
 )
 @click.option(
     "--on-overflow",
-    type=click.Choice(("error", "reload")),
+    type=click.Choice(("error", "reload", "chips")),
     default="error",
     show_default=True,
-    help="What to do with matrices that do not fit the chip: stop, or write them anew when used.",
+    help="When the matrices do not fit the chip: stop, write them anew while running, or take "
+    "several chips.",
 )
 @click.option(
     "--emit",
@@ -540,7 +541,10 @@ def listing(program: Program) -> str:
 def program_summary(program: Program) -> dict[str, Any]:
     """What the manifest of ``program`` says, without its tables."""
     manifest = program.manifest
-    chosen = ("format_version", "semc", "machine", "model", "options", "inputs", "outputs", "stats")
+    chosen = (
+        *("format_version", "semc", "machine", "chips", "model", "options"),
+        *("inputs", "outputs", "stats"),
+    )
     return {
         **{key: manifest[key] for key in chosen if key in manifest},
         "target": manifest["target"]["name"],

@@ -23,6 +23,7 @@ from xdsl.dialects import func
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass
 
+from ..backends.memcap.overflow_report import overflow_report
 from ..backends.targets import MemcapTarget, Target, load_target
 from ..dialects.functions import main_function
 from ..errors import InputError
@@ -56,7 +57,8 @@ Interpreter = Callable[..., list[np.ndarray]]
 class CompileOptions:
     """What a compilation may choose. ``keep_levels`` keeps a copy of the module at each level.
 
-    ``on_overflow`` is what to do with matrices that do not fit the arrays: ``error`` or ``reload``.
+    ``on_overflow`` is what to do with matrices that do not fit the arrays: ``error``, ``reload`` or
+    ``chips``.
     ``quantization`` says how matrices get their codes and ranges. ``interpreter`` and ``product``
     are ``runtime.interpret.interpret_function`` and ``runtime.execute.quantized_product``.
     """
@@ -174,7 +176,7 @@ class _Driver:
             manifest = {"model": self.model_facts, "options": self.manifest_options()}
             manifest["stats"] = dict(self.facts)
             program = emit(module, self.context.weights, self.target, manifest)
-            self.note_wear(program)
+            program.manifest["stats"] |= overflow_report(program)
             self.facts |= program.manifest["stats"]
             self.facts |= self.quantization
         return Compilation(
@@ -186,17 +188,6 @@ class _Driver:
             phase_s=self.phase_s,
             levels=self.levels,
         )
-
-    def note_wear(self, program: "Program") -> None:
-        """What reloads write, where the matrices do not fit at once."""
-        if "tiles.rounds" not in program.tensors:
-            return
-        from ..backends.memcap.decode import decode_program
-        from ..backends.memcap.residency import wear_of
-
-        wear = wear_of(decode_program(program))
-        assert wear is not None
-        program.manifest["stats"]["reload"] = wear.as_dict()
 
     def manifest_options(self) -> dict[str, Any]:
         """The options that decide the program's bytes."""

@@ -115,7 +115,8 @@ class MachineOp(IRDLOperation):
 
     ``grid`` is (layers, rows, cols) of array sites (empty for a mesh), ``array`` the rows and
     weight columns of one array, ``active`` how many layers of one stack may work at a time,
-    ``memories`` their bytes by name, ``units`` who can run stages.
+    ``memories`` their bytes by name, ``units`` who can run stages. ``chips`` is over how many chips
+    in a chain the layers are spread, as many on each, where there is more than one.
     """
 
     name = "place.machine"
@@ -124,11 +125,12 @@ class MachineOp(IRDLOperation):
     grid = prop_def(DenseArrayBase.constr(i64))
     active = opt_prop_def(IntegerAttr.constr(i64))
     array = prop_def(DenseArrayBase.constr(i64))
+    chips = opt_prop_def(IntegerAttr.constr(i64))
     memories = prop_def(DictionaryAttr)
     units = prop_def(DictionaryAttr)
     assembly_format = (
         "$target `machine` $machine `grid` $grid (`active` $active^)? `array` $array "
-        "`memories` $memories `units` $units attr-dict"
+        "(`chips` $chips^)? `memories` $memories `units` $units attr-dict"
     )
 
     def verify_(self) -> None:
@@ -140,6 +142,13 @@ class MachineOp(IRDLOperation):
             len(self.grid) != 3 or len(self.array) != 2 or min(self.grid.get_values()) < 1
         ):
             raise VerifyException("place.machine: memcap needs grid [layers, rows, cols] and array")
+        if self.chip_count < 1 or (len(self.grid) and self.grid.get_values()[0] % self.chip_count):
+            raise VerifyException("place.machine: the layers must be as many on each chip")
+
+    @property
+    def chip_count(self) -> int:
+        """Chips in the chain."""
+        return 1 if self.chips is None else self.chips.value.data
 
     @property
     def memory_bytes(self) -> dict[str, int]:

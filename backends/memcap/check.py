@@ -16,6 +16,7 @@ import numpy as np
 from ...errors import ProgramError
 from ..control import block_count, check_nesting
 from ..targets import HOST_BYTES
+from ..targets.chips import on_chip
 from .isa import ARRAY_OPS, KERNEL_OPS, Instruction, Opcode, Stream
 from .residency import check_residency
 
@@ -68,10 +69,13 @@ def _check_block(decoded: "MemcapProgram", streams: Sequence[Stream]) -> None:
 
 
 def _check_memories(decoded: "MemcapProgram") -> None:
-    capacity = {"sram": decoded.target.sram.bytes, "host": HOST_BYTES}
+    sram = decoded.target.sram.bytes
+    capacity = {on_chip(chip, "sram"): sram for chip in range(decoded.chips)} | {"host": HOST_BYTES}
     for number, b in enumerate(decoded.buffers):
         if b.end > capacity.get(b.memory, 0):
-            raise ProgramError(f"buffer {number} ({b}) must lie in one of the memories {capacity}")
+            raise ProgramError(
+                f"buffer {number} ({b}) must lie in host or in a chip's sram of {sram}"
+            )
 
 
 def _check_products(stream: Stream) -> None:

@@ -37,6 +37,7 @@ from ..tables import (
     stored_type,
 )
 from ..targets import MemcapTarget
+from ..targets.chips import MOST_CHIPS
 from .check import check_streams
 from .isa import Instruction, Stream, decode_streams
 
@@ -81,6 +82,7 @@ class MemcapProgram(DecodedProgram):
     kernels: list[Kernel]
     blocks: list[list[Stream]]
     controls: list[Control]
+    chips: int = 1
 
     @property
     def events(self) -> list[int]:
@@ -104,6 +106,9 @@ def decode_program(program: Program) -> MemcapProgram:
     target = program.target
     if program.machine != "memcap" or not isinstance(target, MemcapTarget):
         raise ProgramError(f"the program must be for a memcap machine, not a {program.machine}")
+    chips = program.manifest.get("chips", 1)
+    if type(chips) is not int or not 1 <= chips <= MOST_CHIPS:
+        raise ProgramError(f"a program spans 1 to {MOST_CHIPS} chips, not {chips!r}")
     tensors = program.tensors
     names = decode_names(tensors)
     buffers = decode_buffers(tensors, names)
@@ -112,7 +117,7 @@ def decode_program(program: Program) -> MemcapProgram:
         program=program,
         target=target,
         names=names,
-        matrices=_decode_matrices(tensors, names, target),
+        matrices=_decode_matrices(tensors, names, target, chips),
         buffers=buffers,
         kernels=decode_kernels(tensors),
         constants=decode_constants(tensors, buffers),
@@ -120,13 +125,14 @@ def decode_program(program: Program) -> MemcapProgram:
         controls=controls,
         inputs=decode_ports(program, "inputs", buffers),
         outputs=decode_ports(program, "outputs", buffers),
+        chips=chips,
     )
     check_streams(decoded)
     return decoded
 
 
 def _decode_matrices(
-    tensors: Mapping[str, np.ndarray], names: Sequence[str], target: MemcapTarget
+    tensors: Mapping[str, np.ndarray], names: Sequence[str], target: MemcapTarget, chips: int
 ) -> list[Matrix]:
     table = section(tensors, "matrices.table", np.int64, (None, len(MATRIX_COLUMNS)))
     scales = section(tensors, "matrices.input_scale", np.float64, (len(table),)).tolist()
@@ -138,9 +144,15 @@ def _decode_matrices(
     if "tiles.rounds" in tensors:
         rounds = section(tensors, "tiles.rounds", np.int32, (len(tiles),))
     stack, array = target.stack, target.array
-    bounds = (stack.layers, stack.grid_rows, stack.grid_cols, array.rows, target.weight_cols)
+    bounds = (
+        stack.layers * chips,
+        stack.grid_rows,
+        stack.grid_cols,
+        array.rows,
+        target.weight_cols,
+    )
     if ((sites < 0) | (sites >= np.array(bounds))).any() or (routes < 0).any():
-        raise ProgramError("tiles.sites and tiles.routes must lie on the chip")
+        raise ProgramError("tiles.sites and tiles.routes must lie on the chips")
     matrices = []
     for number, row in enumerate(table.tolist()):
         groups, rows, cols, first, end, name, weights, codes, scale, gain, bias, bits = row

@@ -40,6 +40,9 @@ def emit_program(
     not have, or knows by shape only, are left out. Raises IRError for a module of another level.
     """
     emitter = _Emitter(weights, exact_weights)
+    chips = max((op.chip_count for op in module.ops if isinstance(op, place.MachineOp)), default=1)
+    if chips > 1:
+        manifest_extra = {**(manifest_extra or {}), "chips": chips}
     main = main_function(module)
     for op in main.body.block.ops:
         emitter.add(op)

@@ -213,6 +213,19 @@ def move_latency_s(target: MemcapTarget, nbytes: float, hops: float) -> float:
     return hops * links.hop_ns * 1e-9 + nbytes / (links.bandwidth_gb_s * 1e9)
 
 
+def chip_link_latency_s(target: MemcapTarget, nbytes: float, links: int) -> float:
+    """Time of ``nbytes`` over ``links`` links between chips, which pass them on as they come."""
+    link = target.chip_link
+    if not links:
+        return 0.0
+    return links * link.latency_ns * 1e-9 + nbytes / (link.bandwidth_gb_s * 1e9)
+
+
+def chip_link_energy_j(target: MemcapTarget, nbytes: float, links: int) -> float:
+    """Energy of ``nbytes`` over ``links`` links between chips."""
+    return nbytes * links * target.chip_link.energy_pj_per_byte * 1e-12
+
+
 def host_latency_s(target: MemcapTarget, flops: float, nbytes: float) -> float:
     """Time of one host operator: launch, transfer both ways (``nbytes`` in all), arithmetic."""
     host = target.host

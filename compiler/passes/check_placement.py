@@ -69,7 +69,7 @@ def _grid(machine: place.MachineOp) -> SiteGrid:
     layers, rows, cols = machine.grid.get_values()
     array_rows, array_cols = machine.array.get_values()
     active = machine.active.value.data if machine.active is not None else layers
-    return SiteGrid(layers, rows, cols, array_rows, array_cols, active)
+    return SiteGrid(layers, rows, cols, array_rows, array_cols, active, machine.chip_count)
 
 
 def _matrices(module: ModuleOp) -> dict[SSAValue, PlacedMatrix]:

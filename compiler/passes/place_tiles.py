@@ -2,7 +2,9 @@
 
 Writes the attribute ``sites`` (one row a tile, columns of ``place.SITE_COLUMNS``) on each
 ``tile.program``; ``convert-tile-to-place`` applies it. What does not fit is refused, or with
-``on-overflow=reload`` shares arrays over time: the attribute ``rounds`` says which tiles.
+``on-overflow=reload`` shares arrays over time: the attribute ``rounds`` says which tiles. With
+``on-overflow=chips`` it takes as many chips as are needed: the attribute ``chip`` says which one
+an operation runs on, and layers are counted through all of them.
 """
 
 from collections.abc import Sequence
@@ -14,6 +16,7 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass
 
 from ...backends.targets import MemcapTarget, load_target
+from ...backends.targets.chips import MOST_CHIPS
 from ...backends.targets.memcap_cost import code_bytes, write_latency_s
 from ...dialects import tile
 from ...dialects.attributes import table_attr
@@ -25,8 +28,9 @@ from ..placement.machine import SiteGrid, grid_of
 from ..placement.pack import Packing, pack_tiles
 from ..placement.reload import ReloadPlan, Writing, plan_reload
 from ..rewriting import whole_ops
+from ..split_over_chips import partition_module, split_over_chips
 
-ON_OVERFLOW = ("error", "reload")
+ON_OVERFLOW = ("error", "reload", "chips")
 
 
 @dataclass(frozen=True)
@@ -57,11 +61,29 @@ class PlaceTiles(ModulePass):
             table = np.column_stack([sites, packing.row, packing.col]).astype(np.int32)
             _write(programs, table, None)
             return
+        if self.on_overflow == "chips":
+            self._over_chips(op, programs, grid, target.name)
+            return
         uses, movable = _uses(programs)
         plan = plan_reload(sizes, uses, movable, grid, writing_of(target))
         if plan is None or self.on_overflow == "error":
             raise _too_large(target.name, packing.arrays, grid, sizes, _lever(plan, uses))
         _write(programs, plan.sites, plan.rounds)
+
+    def _over_chips(
+        self, op: ModuleOp, programs: list[tile.ProgramOp], grid: SiteGrid, name: str
+    ) -> None:
+        partition = partition_module(op, programs, grid)
+        if partition.chips > MOST_CHIPS:
+            raise CapacityError(
+                f"a program can span {MOST_CHIPS} chips, this model needs {partition.chips:,} of "
+                f"{name}",
+                demand={"chips": partition.chips},
+                available={"chips": MOST_CHIPS},
+                levers=("use a target with more arrays", "write matrices anew (reload)"),
+            )
+        for chip in split_over_chips(op, programs, grid, partition):
+            _write(chip.programs, chip.sites, None)
 
 
 def _write(

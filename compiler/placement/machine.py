@@ -13,6 +13,8 @@ class SiteGrid:
 
     At most ``active`` layers of one stack (one row and column) work at a time. Data enter and leave
     at the middle of the base die, below layer 0.
+
+    Of several ``chips``, ``layers`` are those of all, one chip after the other.
     """
 
     layers: int
@@ -21,10 +23,16 @@ class SiteGrid:
     array_rows: int
     array_cols: int
     active: int
+    chips: int = 1
 
     @property
     def sites(self) -> int:
         return self.layers * self.rows * self.cols
+
+    @property
+    def chip_layers(self) -> int:
+        """Layers of one chip."""
+        return self.layers // self.chips
 
     @property
     def port(self) -> tuple[int, int]:
@@ -41,13 +49,14 @@ class SiteGrid:
         return np.column_stack([index // len(plane), plane[index % len(plane)]]).astype(np.int32)
 
 
-def grid_of(target: MemcapTarget) -> SiteGrid:
-    """The site grid of a memcap target."""
+def grid_of(target: MemcapTarget, chips: int = 1) -> SiteGrid:
+    """The site grid of a memcap target, or of several chips of it."""
     return SiteGrid(
-        layers=target.stack.layers,
+        layers=target.stack.layers * chips,
         rows=target.stack.grid_rows,
         cols=target.stack.grid_cols,
         array_rows=target.array.rows,
         array_cols=target.weight_cols,
         active=target.stack.max_active_layers,
+        chips=chips,
     )

@@ -12,6 +12,8 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from ...backends.targets.chips import split_name
+
 if TYPE_CHECKING:
     from ..validate.evaluate import Validation
 
@@ -53,10 +55,8 @@ def print_compilation(report: Mapping[str, Any]) -> None:
         where = f" on {counted(report['layers_used'], 'layer')}" if used else ""
         tiles = f", {counted(report['tiles'], 'tile')}" if used else ""
         rows.append(("arrays", f"{used:,} of {arrays:,}{where}{tiles}"))
-    if (reload := report.get("reload")) is not None:
-        rows.append(("written anew", _reload(reload)))
-    for memory, size in report.get("memory_bytes", {}).items():
-        rows.append((f"{memory} memory", quantity(size, "B")))
+    rows += _overflow(report)
+    rows += _memories(report.get("memory_bytes", {}))
     if (schedule := report.get("schedule")) is not None:
         rows.append(
             (
@@ -88,6 +88,30 @@ def print_compilation(report: Mapping[str, Any]) -> None:
     _print(console, _facts(rows))
     _print_sensitivity(console, report.get("matrices", []))
     _print_host(console, report["host_ops"])
+
+
+def _memories(sizes: Mapping[str, int]) -> list[tuple[str, str]]:
+    """Bytes used of each memory; of those that every chip has, the most on one."""
+    most: dict[str, int] = {}
+    for memory, size in sizes.items():
+        name = split_name(memory)[1]
+        most[name] = max(most.get(name, 0), size)
+    return [(f"{name} memory", quantity(size, "B")) for name, size in most.items()]
+
+
+def _overflow(report: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What a model takes that does not fit one chip at once."""
+    rows = []
+    if (chips := report.get("chips")) is not None:
+        used = chips["arrays"]
+        text = (
+            f"{chips['used']:,} with {min(used):,} to {max(used):,} arrays in use, "
+            f"{quantity(chips['crossing_bytes'], 'B')} an inference over the links between them"
+        )
+        rows.append(("chips", text))
+    if (reload := report.get("reload")) is not None:
+        rows.append(("written anew", _reload(reload)))
+    return rows
 
 
 def _reload(reload: Mapping[str, Any]) -> str:
@@ -187,8 +211,7 @@ def print_simulation(report: Mapping[str, Any]) -> None:
         ("efficiency", _efficiency(report)),
         ("density", f"{quantity(report['parameters_per_cm2'], 'parameters/cm2')} of this model"),
     ]
-    if (reload := report.get("reload")) is not None:
-        rows.append(("written anew", _reload(reload)))
+    rows += _overflow(report)
     if report["accuracy"] is not None:
         rows.append(("accuracy", _accuracy(report)))
     if (reference := report["reference"]) is not None:

@@ -12,11 +12,14 @@ from math import prod
 
 import numpy as np
 
+from ...backends.memcap.crossing import SUM_BYTES, Crossing, crossing_of
 from ...backends.memcap.decode import Matrix, MemcapProgram
 from ...backends.memcap.isa import Instruction, Opcode, Stream
 from ...backends.tables import BufferEntry
 from ...backends.targets import MemcapTarget
 from ...backends.targets.memcap_cost import (
+    chip_link_energy_j,
+    chip_link_latency_s,
     code_bytes,
     controller_energy_j,
     host_energy_j,
@@ -44,8 +47,6 @@ from .timed_program import TimedProgram, run_inside
 #: Mean square of the normalised input where no run has measured it (uniform values: 1/3).
 ASSUMED_MEAN_SQUARE = 1.0 / 3.0
 HOST_LINK = "host_link"
-#: Bytes of a partial sum on its way from the converters.
-SUM_BYTES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,8 @@ def time_program(
     for block in reversed(range(len(program.blocks))):  # those inside come after
         timed[block] = _time_block(costs, program.blocks[block], timed, block_runs or {})
     whole = timed[0]
-    whole.parts_j["leakage"] = leakage_j(program.target, whole.timeline.makespan_s)
+    leaked_j = leakage_j(program.target, whole.timeline.makespan_s)
+    whole.parts_j["leakage"] = program.chips * leaked_j
     return whole
 
 
@@ -157,7 +159,23 @@ class _Costs:
         self._positions: dict[int, int] = {}
 
     def of(self, instruction: Instruction) -> Cost:
-        return self._costs[instruction.opcode](instruction)
+        cost = self._costs[instruction.opcode](instruction)
+        crossing = crossing_of(self.program, instruction)
+        if not crossing.links:
+            return cost
+        return self._crossed(cost, crossing)
+
+    def _crossed(self, cost: Cost, crossing: Crossing) -> Cost:
+        """``cost`` with the links between chips, which pass on what comes."""
+        links = len(crossing.links)
+        parts = {"chip_link": chip_link_energy_j(self.target, crossing.nbytes, links)}
+        seconds = chip_link_latency_s(self.target, crossing.nbytes, links)
+        held = tuple(f"chip_link{link}" for link in crossing.links)
+        return Cost(
+            max(cost.duration_s, seconds),
+            add_parts(cost.parts_j, parts),
+            (*cost.resources, *held),
+        )
 
     def work_of(self, instruction: Instruction) -> Work:
         """Arithmetic of an instruction; a product counts at CONVERT."""

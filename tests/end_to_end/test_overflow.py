@@ -1,4 +1,4 @@
-"""Models that do not fit a chip: refused, or written anew while running, with the same results."""
+"""Models that do not fit a chip: refused, written anew, or spread over chips."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -59,13 +59,38 @@ def test_reloaded_models_compute_the_same(tiny: str, examples: Path) -> None:
         assert result["reference"]["sqnr_db"] > sqnr_db
 
 
-def test_what_fits_is_not_reloaded(examples: Path, tmp_path: Path) -> None:
+def test_several_chips_compute_the_same(tiny: str, examples: Path) -> None:
+    model = examples / "digits_transformer.onnx"
+    exact = simulated(model, tiny, "exact", on_overflow="chips")
+    assert exact["reference"]["max_rel_error"] < 1e-5
+    chips = exact["chips"]
+    assert chips["used"] == 3
+    assert max(chips["arrays"]) <= 6
+    assert sum(chips["arrays"]) >= 17
+    one = load_target(tiny)
+    assert exact["area_mm2"] == 3 * one.area_mm2
+    assert chips["crossing_bytes"] > 0
+    link_j = chips["crossing_bytes"] * one.chip_link.energy_pj_per_byte * 1e-12
+    assert exact["energy_parts_j"]["chip_link"] == pytest.approx(link_j)
+    for mode, sqnr_db in (("quantized", 15), ("noisy", 10)):
+        result = simulated(model, tiny, mode, on_overflow="chips")
+        assert result["reference"]["sqnr_db"] > sqnr_db
+
+
+def test_loops_stay_on_a_chip(tiny: str, examples: Path) -> None:
+    exact = simulated(examples / "digits_lstm.onnx", tiny, "exact", on_overflow="chips")
+    assert exact["reference"]["max_rel_error"] < 1e-5
+    assert exact["chips"]["used"] == 3
+
+
+def test_what_fits_stays_as_it_is(examples: Path, tmp_path: Path) -> None:
     model = examples / "digits_mlp.onnx"
-    for on_overflow in ("error", "reload"):
+    for on_overflow in ("error", "reload", "chips"):
         program = semc.compile(model, "memcap-demo", on_overflow=on_overflow)
         program.manifest["options"].pop("on_overflow")
         program.save(tmp_path / on_overflow)
-    assert (tmp_path / "error").read_bytes() == (tmp_path / "reload").read_bytes()
+    plain = (tmp_path / "error").read_bytes()
+    assert plain == (tmp_path / "reload").read_bytes() == (tmp_path / "chips").read_bytes()
 
 
 def test_matrices_of_a_loop_stay(tiny: str, examples: Path) -> None:
