@@ -148,6 +148,25 @@ cli.command_class = ReportingCommand
     help="Bind a symbolic dimension; may be repeated.",
 )
 @click.option(
+    "--on-overflow",
+    type=click.Choice(("error", "reload", "chips")),
+    default="error",
+    show_default=True,
+    help="When the matrices do not fit the chip: stop, write them anew while running, or take "
+    "several chips.",
+)
+@click.option(
+    "--placement-effort",
+    type=click.IntRange(0, 10),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="How long arrays may look for better places: 0 takes the first, 10 a minute or so.",
+)
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of that search."
+)
+@click.option(
     "--emit",
     "level",
     type=click.Choice(LEVELS),
@@ -179,6 +198,9 @@ def compile_command(
     min_sqnr_db: float | None,
     sensitivity: bool,
     dims: dict[str, int],
+    on_overflow: str,
+    placement_effort: int,
+    seed: int,
     level: str | None,
     print_debuginfo: bool,
     no_weights: bool,
@@ -214,6 +236,9 @@ def compile_command(
             ranges, rounding, energy_budget, min_sqnr_db, sensitivity, dynamic_inputs
         ),
         dims=dims,
+        on_overflow=on_overflow,
+        placement_effort=placement_effort,
+        seed=seed,
         weights=not no_weights,
         keep_levels=check_levels,
         progress=None if quiet else progress_printer(len(PHASES)),
@@ -533,7 +558,10 @@ def listing(program: Program) -> str:
 def program_summary(program: Program) -> dict[str, Any]:
     """What the manifest of ``program`` says, without its tables."""
     manifest = program.manifest
-    chosen = ("format_version", "semc", "machine", "model", "options", "inputs", "outputs", "stats")
+    chosen = (
+        *("format_version", "semc", "machine", "chips", "model", "options"),
+        *("inputs", "outputs", "stats"),
+    )
     return {
         **{key: manifest[key] for key in chosen if key in manifest},
         "target": manifest["target"]["name"],

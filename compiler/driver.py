@@ -23,6 +23,7 @@ from xdsl.dialects import func
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass
 
+from ..backends.memcap.overflow_report import overflow_report
 from ..backends.targets import MemcapTarget, Target, load_target
 from ..dialects.functions import main_function
 from ..errors import InputError
@@ -56,13 +57,18 @@ Interpreter = Callable[..., list[np.ndarray]]
 class CompileOptions:
     """What a compilation may choose. ``keep_levels`` keeps a copy of the module at each level.
 
-    ``quantization`` says how matrices get their codes and ranges. ``interpreter`` and ``product``
+    ``on_overflow`` is what to do with matrices that do not fit the arrays: ``error``, ``reload`` or
+    ``chips``; ``placement_effort`` (0 to 10) is how much the engine that places arrays may try, from
+    ``seed``. ``quantization`` says how matrices get their codes and ranges. ``interpreter`` and ``product``
     are ``runtime.interpret.interpret_function`` and ``runtime.execute.quantized_product``.
     """
 
     target: str = "memcap-demo"
     calibrate: str | os.PathLike[str] | Mapping[str, np.ndarray] | None = None
     quantization: Quantization = field(default_factory=Quantization)
+    on_overflow: str = "error"
+    placement_effort: int = 1
+    seed: int = 0
     dims: Mapping[str, int] = field(default_factory=dict)
     weights: bool = True
     verify: bool = True
@@ -172,6 +178,7 @@ class _Driver:
             manifest = {"model": self.model_facts, "options": self.manifest_options()}
             manifest["stats"] = dict(self.facts)
             program = emit(module, self.context.weights, self.target, manifest)
+            program.manifest["stats"] |= overflow_report(program)
             self.facts |= program.manifest["stats"]
             self.facts |= self.quantization
         return Compilation(
@@ -190,6 +197,9 @@ class _Driver:
             "dims": dict(sorted({**self.facts["assumed_dims"], **self.options.dims}.items())),
             "calibrated": self.options.calibrate is not None,
             **asdict(self.options.quantization),
+            "on_overflow": self.options.on_overflow,
+            "placement_effort": self.options.placement_effort,
+            "seed": self.options.seed,
             "weights": self.options.weights,
         }
 
@@ -244,7 +254,8 @@ class _Driver:
         if self._reached("tile", module, until):
             return module
         with self.phase("place"):
-            self.run(module, recipe.place_passes(self.options.target))
+            choices = options.on_overflow, options.placement_effort, options.seed
+            self.run(module, recipe.place_passes(options.target, *choices))
         if self._reached("place", module, until):
             return module
         with self.phase("lower"):

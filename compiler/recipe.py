@@ -101,16 +101,21 @@ def quantize_passes(target: str, options: Quantization | None = None) -> "list[M
     ]
 
 
-def place_passes(target: str) -> "list[ModulePass]":
-    """tile to place."""
+def place_passes(
+    target: str, on_overflow: str = "error", effort: int = 1, seed: int = 0
+) -> "list[ModulePass]":
+    """tile to place; the options are those of ``place-tiles``."""
     from .passes.assign_devices import AssignDevices
     from .passes.check_placement import CheckPlacement
     from .passes.convert_tile_to_place import ConvertTileToPlace
     from .passes.estimate_heat import EstimateHeat
     from .passes.place_tiles import PlaceTiles
 
+    arrays = _has_arrays(target)
     return [
-        PlaceTiles(target=target) if _has_arrays(target) else AssignDevices(target=target),
+        PlaceTiles(target, on_overflow, int(effort), int(seed))
+        if arrays
+        else AssignDevices(target=target),
         ConvertTileToPlace(target=target),
         *([EstimateHeat(target=target)] if _has_arrays(target) else []),
         CheckPlacement(),
@@ -157,7 +162,9 @@ PIPELINES: dict[str, NamedPipeline] = {
         ("ranges", "rounding"),
     ),
     "tile-to-place": NamedPipeline(
-        "Give tiles and buffers their sites and operations their slots", place_passes
+        "Give tiles and buffers their sites and operations their slots",
+        place_passes,
+        ("on_overflow", "effort", "seed"),
     ),
     "place-to-machine": NamedPipeline(
         "Lower to chip instructions (analog) or timed tasks (pal)", machine_passes

@@ -37,7 +37,7 @@ def level_report(
     if level == "place" and isinstance(target, MemcapTarget):
         facts |= _place_report(module, target)
     if level == "place":
-        facts |= {"fits": True, "area_mm2": float(target.area_mm2)}
+        facts |= {"fits": True, "area_mm2": _chips(module) * float(target.area_mm2)}
         facts |= {"buffers": buffer_report(module)}
     return facts
 
@@ -150,6 +150,11 @@ def op_work(op: Operation) -> Work:
     return work
 
 
+def _chips(module: ModuleOp) -> int:
+    """Chips that a placed module spans."""
+    return max((op.chip_count for op in module.ops if isinstance(op, place.MachineOp)), default=1)
+
+
 def _place_report(module: ModuleOp, target: MemcapTarget) -> dict[str, Any]:
     whole = list(whole_ops(module))
     programs = [op for op in whole if isinstance(op, place.ProgramOp)]
@@ -169,7 +174,11 @@ def _place_report(module: ModuleOp, target: MemcapTarget) -> dict[str, Any]:
             end = op.offset.value.data + op.result.type.nbytes
             memory[op.memory.data] = max(memory.get(op.memory.data, 0), end)
     return {
-        "arrays": {"needed": len(used), "used": len(used), "available": target.arrays},
+        "arrays": {
+            "needed": len(used),
+            "used": len(used),
+            "available": _chips(module) * target.arrays,
+        },
         "layers_used": len(np.unique(used[:, 0])),
         "traffic": asdict(traffic),
         "memory_bytes": memory,

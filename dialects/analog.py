@@ -3,6 +3,7 @@
     op ::= `analog.program` `matrix` n weight fields `sites` table `:` crossbar
          | `analog.controller` name region               one instruction stream
          | `analog.sync` `[` events `]`                  wait until all have happened
+         | `analog.reload` crossbar range                streamed tiles into their arrays
          | `analog.drive` crossbar `,` buffer range      input codes onto the rows of the tiles
          | `analog.integrate` crossbar range             charge onto the columns
          | `analog.convert` crossbar range               columns into codes
@@ -20,6 +21,7 @@ is issued by the controller ``control`` while all others wait: its regions hold 
 whose events are raised anew each time the region runs.
 """
 
+import numpy as np
 from xdsl.dialects.builtin import (
     DenseArrayBase,
     DenseIntOrFPElementsAttr,
@@ -53,9 +55,11 @@ from .place import (
     IfSlot,
     LoopSlot,
     RegionSlot,
+    verify_rounds,
     verify_sites,
 )
 from .tile import MATRIX_FORMAT, CrossbarType, StoredMatrixOp, verify_mvm, verify_tiles
+from .tile_table import is_tile_order
 from .types import shape_of
 
 
@@ -63,7 +67,9 @@ from .types import shape_of
 class ProgramOp(StoredMatrixOp):
     """Writes weight codes into the arrays of ``sites`` before the program starts.
 
-    Tiles are sorted by layer, so that each layer's are one range.
+    Tiles that stay come first, then the streamed ones, which only ``analog.reload`` writes; both
+    are sorted by layer, so that each layer's are one range, and the streamed ones of a layer by
+    round.
     """
 
     name = "analog.program"
@@ -71,9 +77,10 @@ class ProgramOp(StoredMatrixOp):
     tiles = prop_def(DenseIntOrFPElementsAttr)
     sites = prop_def(DenseIntOrFPElementsAttr)
     routes = prop_def(DenseIntOrFPElementsAttr)
+    rounds = opt_prop_def(DenseIntOrFPElementsAttr)
     assembly_format = (
         "`matrix` $matrix " + MATRIX_FORMAT + "`tiles` $tiles `sites` $sites `routes` $routes "
-        "attr-dict `:` type($result)"
+        "(`rounds` $rounds^)? attr-dict `:` type($result)"
     )
 
     def verify_(self) -> None:
@@ -81,8 +88,12 @@ class ProgramOp(StoredMatrixOp):
         tiles, sites = table_of(self.tiles), table_of(self.sites)
         verify_tiles(tiles, self.result.type.shape)
         verify_sites(self, sites, tiles)
-        if (sites[1:, 0] < sites[:-1, 0]).any():
-            raise VerifyException("analog.program: tiles must be sorted by layer")
+        rounds = np.zeros(len(tiles), np.int32)
+        if self.rounds is not None:
+            rounds = table_of(self.rounds)
+            verify_rounds(self, rounds, tiles)
+        if not is_tile_order(sites, rounds):
+            raise VerifyException("analog.program: tiles must be sorted by layer and round")
 
 
 @irdl_op_definition
@@ -127,7 +138,7 @@ def _verify_range(op: Operation, tiles: DenseArrayBase, crossbar: Operation) -> 
     layers = table_of(crossbar.sites)[:, 0]
     if not 0 <= first < end <= len(layers):
         raise VerifyException(f"{op.name}: tiles [{first}, {end}] leave 0..{len(layers)}")
-    if layers[first] != layers[end - 1]:
+    if (layers[first:end] != layers[first]).any():
         raise VerifyException(f"{op.name}: tiles [{first}, {end}] lie in more than one layer")
     parent = op.parent_op()
     unit = f"layer{layers[first]}"
@@ -148,6 +159,29 @@ class ArrayOp(IRDLOperation):
 
 
 _RANGE_FORMAT = "$crossbar `tiles` $tiles `event` $event attr-dict `:` type($crossbar)"
+
+
+@irdl_op_definition
+class ReloadOp(ArrayOp):
+    """Writes streamed tiles over what their arrays held, from codes in the host's memory.
+
+    Those of the first round at once; each other round when the product has converted the last.
+    """
+
+    name = "analog.reload"
+    crossbar = operand_def(CrossbarType)
+    node = opt_prop_def(StringAttr)
+    assembly_format = (
+        "$crossbar `tiles` $tiles `event` $event (`node` $node^)? attr-dict `:` type($crossbar)"
+    )
+
+    def verify_(self) -> None:
+        super().verify_()
+        assert isinstance(self.crossbar.owner, ProgramOp)
+        rounds = self.crossbar.owner.rounds
+        first, end = self.tiles.get_values()
+        if rounds is None or not table_of(rounds)[first:end].all():
+            raise VerifyException("analog.reload: only streamed tiles are written while running")
 
 
 @irdl_op_definition
@@ -289,6 +323,7 @@ class LoopOp(_HoldsControllers, LoopSlot):
 
 INSTRUCTIONS = (
     SyncOp,
+    ReloadOp,
     DriveOp,
     IntegrateOp,
     ConvertOp,

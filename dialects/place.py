@@ -4,8 +4,9 @@
     op   ::= `place.machine` name fields                     what the rest is placed on
            | `place.buffer` memory `at` offset (`init` weight | `port` name)? `:` buffer
            | `place.alias` buffer `at` offset `:` types      a range of another buffer
-           | `place.program` weight fields `sites` table `:` crossbar
+           | `place.program` weight fields `sites` table (`rounds` table)? `:` crossbar
            | `place.route` crossbar table                    port to each array and back, as trees
+           | `place.reload` crossbar `slot` n               write its streamed tiles anew
            | `place.mvm` crossbar `,` buffer `->` buffer `slot` n
            | `place.stage` unit `slot` n `(` buffers `)` `->` `(` buffers `)` region
            | `place.move` buffer `->` buffer `slot` n        copy between memories
@@ -14,7 +15,10 @@
 
 Results live in buffers, not in SSA values: a slot reads and writes memory, and slots run in their
 order unless nothing ties them. Site tables have one row a tile, ``(layer, row, col, array_row,
-array_col)``; route tables are said in route_table.py. The slots in a region are part of the
+array_col)``; route tables are said in route_table.py. A tile of round 0 is written before
+the program starts; the *streamed* ones share sites with others, and ``place.reload`` writes those
+of round 1. Where there are more rounds, the product writes each when it is done with the one
+before, and a further product needs another reload. The slots in a region are part of the
 slot of their ``if`` or ``loop``. A loop writes its counter before each iteration, and reads its
 trip count once, its condition before each iteration.
 """
@@ -114,8 +118,10 @@ class MachineOp(IRDLOperation):
 
     ``grid`` is (layers, rows, cols) of array sites (empty for a mesh), ``array`` the rows and
     weight columns of one array, ``active`` how many layers of one stack may work at a time,
-    ``memories`` their bytes by name, ``units`` who can run stages. ``defects`` are tables of what
-    is broken, by the names of ``DEFECT_COLUMNS``; ``heat`` the numbers of ``HEAT_KEYS``.
+    ``memories`` their bytes by name, ``units`` who can run stages. ``chips`` is over how many chips
+    in a chain the layers are spread, as many on each, where there is more than one. ``defects`` are
+    tables of what is broken on each, by the names of ``DEFECT_COLUMNS``; ``heat`` the numbers of
+    ``HEAT_KEYS``.
     """
 
     name = "place.machine"
@@ -124,13 +130,15 @@ class MachineOp(IRDLOperation):
     grid = prop_def(DenseArrayBase.constr(i64))
     active = opt_prop_def(IntegerAttr.constr(i64))
     array = prop_def(DenseArrayBase.constr(i64))
+    chips = opt_prop_def(IntegerAttr.constr(i64))
     memories = prop_def(DictionaryAttr)
     units = prop_def(DictionaryAttr)
     defects = opt_prop_def(DictionaryAttr)
     heat = opt_prop_def(DictionaryAttr)
     assembly_format = (
         "$target `machine` $machine `grid` $grid (`active` $active^)? `array` $array "
-        "`memories` $memories `units` $units (`defects` $defects^)? (`heat` $heat^)? attr-dict"
+        "(`chips` $chips^)? `memories` $memories `units` $units (`defects` $defects^)? "
+        "(`heat` $heat^)? attr-dict"
     )
 
     def verify_(self) -> None:
@@ -142,10 +150,17 @@ class MachineOp(IRDLOperation):
             len(self.grid) != 3 or len(self.array) != 2 or min(self.grid.get_values()) < 1
         ):
             raise VerifyException("place.machine: memcap needs grid [layers, rows, cols] and array")
+        if self.chip_count < 1 or (len(self.grid) and self.grid.get_values()[0] % self.chip_count):
+            raise VerifyException("place.machine: the layers must be as many on each chip")
         if self.defects is not None:
             verify_defects(self.defects, self.grid.get_values())
         if self.heat is not None:
             verify_heat(self.heat)
+
+    @property
+    def chip_count(self) -> int:
+        """Chips in the chain."""
+        return 1 if self.chips is None else self.chips.value.data
 
     @property
     def defect_tables(self) -> dict[str, np.ndarray]:
@@ -237,11 +252,19 @@ class ProgramOp(StoredMatrixOp):
     sites = opt_prop_def(DenseIntOrFPElementsAttr)
     fixed = opt_prop_def(DenseIntOrFPElementsAttr)
     energy = opt_prop_def(DenseIntOrFPElementsAttr)
+    rounds = opt_prop_def(DenseIntOrFPElementsAttr)
     device = opt_prop_def(StringAttr)
     assembly_format = MATRIX_FORMAT + (
         "`tiles` $tiles (`sites` $sites^)? (`fixed` $fixed^)? (`energy` $energy^)? "
-        "(`device` $device^)? attr-dict `:` type($result)"
+        "(`rounds` $rounds^)? (`device` $device^)? attr-dict `:` type($result)"
     )
+
+    @property
+    def round_table(self) -> np.ndarray:
+        """The round in which each tile is written, int32 [tiles]; 0: before the program starts."""
+        if self.rounds is None:
+            return np.zeros(len(table_of(self.tiles)), np.int32)
+        return table_of(self.rounds)
 
     def verify_(self) -> None:
         assert isinstance(self.result.type, CrossbarType)
@@ -259,12 +282,23 @@ class ProgramOp(StoredMatrixOp):
                     f"place.program: energy needs columns {ENERGY_COLUMNS}, a tile each, not "
                     "below 0"
                 )
+        if self.rounds is not None:
+            verify_rounds(self, table_of(self.rounds), tiles)
 
 
 def verify_sites(op: Operation, sites: np.ndarray, tiles: np.ndarray) -> None:
     """A matrix in arrays has one site a tile."""
     if sites.shape != (len(tiles), len(SITE_COLUMNS)):
         raise VerifyException(f"{op.name}: sites need columns {SITE_COLUMNS}, a tile each")
+
+
+def verify_rounds(op: Operation, rounds: np.ndarray, tiles: np.ndarray) -> None:
+    """A matrix has one round a tile, numbered from 1 where they are streamed."""
+    if rounds.shape != (len(tiles),):
+        raise VerifyException(f"{op.name}: rounds need one number a tile")
+    found = np.unique(rounds[rounds != 0])
+    if (found != np.arange(1, len(found) + 1)).any():
+        raise VerifyException(f"{op.name}: rounds must be numbered from 1, or 0 for what stays")
 
 
 @irdl_op_definition
@@ -320,6 +354,22 @@ class MvmOp(IRDLOperation):
         assert isinstance(self.crossbar.type, CrossbarType)
         x, y = shape_of(_tensor_of(self.x)), shape_of(_tensor_of(self.y))
         verify_mvm(self.name, self.crossbar.type, x, y)
+
+
+@irdl_op_definition
+class ReloadOp(IRDLOperation):
+    """Writes the streamed tiles of a matrix into their arrays, round 1 at once (see above)."""
+
+    name = "place.reload"
+    crossbar = operand_def(CrossbarType)
+    slot = prop_def(IntegerAttr.constr(i64))
+    node = opt_prop_def(StringAttr)
+    assembly_format = "$crossbar `slot` $slot (`node` $node^)? attr-dict `:` type($crossbar)"
+
+    def verify_(self) -> None:
+        owner = self.crossbar.owner
+        if isinstance(owner, ProgramOp) and not owner.round_table.any():
+            raise VerifyException(f"place.reload: matrix {owner.weight.data} has no streamed tiles")
 
 
 class BufferCopy(SelfContained):
@@ -570,6 +620,7 @@ Place = Dialect(
         AliasOp,
         ProgramOp,
         RouteOp,
+        ReloadOp,
         MvmOp,
         MoveOp,
         StageOp,

@@ -128,3 +128,17 @@ def _array_number(sites: np.ndarray) -> np.ndarray:
     """One number for each (layer, row, col)."""
     layer, row, col = sites[:, :3].T.astype(np.int64)
     return (layer << 40) + (row << 20) + col
+
+
+def tile_order(sites: np.ndarray, rounds: np.ndarray) -> np.ndarray:
+    """The order of a chip's tile tables: what stays, then what is streamed, each by layer.
+
+    ``sites`` is [T, 3 or 5], ``rounds`` [T] is 0 for what stays. The streamed tiles of a layer
+    come by round.
+    """
+    return np.lexsort((rounds, sites[:, 0], rounds > 0))
+
+
+def is_tile_order(sites: np.ndarray, rounds: np.ndarray) -> bool:
+    """Whether tiles are in the order of ``tile_order``."""
+    return bool((np.diff(tile_order(sites, rounds)) > 0).all())

@@ -5,6 +5,7 @@ speed is run slower: energy an inference stays, leakage stays, so the power fall
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from ..backends.targets import MemcapTarget
@@ -16,26 +17,29 @@ _LEVERS = 3
 
 
 def feasibility(
-    target: MemcapTarget, latency_s: float, parts_j: Mapping[str, float]
+    target: MemcapTarget, latency_s: float, parts_j: Mapping[str, float], chips: int = 1
 ) -> dict[str, Any]:
     """The key ``feasibility`` of reports, from the latency and the energy parts of one inference.
 
+    Budgets are those of all ``chips``, area is that of one.
     ``rate_per_s`` and ``power_w`` are what the power budget allows, ``limits`` each budget with
     whether it is met (at full speed) and what would meet it.
     """
     moving_j = sum(joules for part, joules in parts_j.items() if part != "leakage")
     full_per_s = 1 / latency_s if latency_s else 0.0
-    full_w = moving_j * full_per_s + target.leakage_w
+    idle_w, budget_w = chips * target.leakage_w, chips * target.budget_power_w
+    full_w = moving_j * full_per_s + idle_w
     rate_per_s = full_per_s
-    if target.budget_power_w and full_w > target.budget_power_w:
-        spare_w = target.budget_power_w - target.leakage_w
+    if budget_w and full_w > budget_w:
+        spare_w = budget_w - idle_w
         rate_per_s = max(spare_w, 0.0) / moving_j if moving_j else full_per_s
-    energy_j = moving_j + (target.leakage_w / rate_per_s if rate_per_s else 0.0)
-    each_usd = inference_usd(target, energy_j, rate_per_s)
-    limits = [_area_limit(target), _power_limit(target, full_w, full_per_s, rate_per_s, parts_j)]
+    energy_j = moving_j + (idle_w / rate_per_s if rate_per_s else 0.0)
+    each_usd = inference_usd(target, energy_j, rate_per_s, chips)
+    speed = _Speed(full_w, full_per_s, rate_per_s, idle_w, budget_w)
+    limits = [_area_limit(target), _power_limit(speed, parts_j)]
     return {
         "rate_per_s": rate_per_s,
-        "power_w": moving_j * rate_per_s + target.leakage_w,
+        "power_w": moving_j * rate_per_s + idle_w,
         "full_rate_per_s": full_per_s,
         "full_power_w": full_w,
         "energy_j": energy_j,
@@ -43,6 +47,17 @@ def feasibility(
         "usd_per_million": None if each_usd is None else each_usd * 1e6,
         "limits": [limit for limit in limits if limit is not None],
     }
+
+
+@dataclass(frozen=True, slots=True)
+class _Speed:
+    """Power and rate at full speed, the rate that the budget allows, leakage and budget."""
+
+    full_w: float
+    full_per_s: float
+    rate_per_s: float
+    idle_w: float
+    budget_w: float
 
 
 def _limit(what: str, value: float, budget: float, unit: str, levers: list[str]) -> dict[str, Any]:
@@ -78,21 +93,15 @@ def _area_limit(target: MemcapTarget) -> dict[str, Any] | None:
     return _limit("area", parts["die"], budget, "mm2", levers)
 
 
-def _power_limit(
-    target: MemcapTarget,
-    full_w: float,
-    full_per_s: float,
-    rate_per_s: float,
-    parts_j: Mapping[str, float],
-) -> dict[str, Any] | None:
-    budget = target.budget_power_w
+def _power_limit(speed: _Speed, parts_j: Mapping[str, float]) -> dict[str, Any] | None:
+    full_w, full_per_s, budget = speed.full_w, speed.full_per_s, speed.budget_w
     if not budget:
         return None
     levers = []
-    if rate_per_s:
-        levers.append(f"{rate_per_s:.4g} inferences/s in place of {full_per_s:.4g}")
-    if target.leakage_w >= budget:
-        levers.append(f"less leakage: {target.leakage_w:g} W are lost at any rate")
+    if speed.rate_per_s:
+        levers.append(f"{speed.rate_per_s:.4g} inferences/s in place of {full_per_s:.4g}")
+    if speed.idle_w >= budget:
+        levers.append(f"less leakage: {speed.idle_w:g} W are lost at any rate")
     largest = sorted(parts_j.items(), key=lambda item: (-item[1], item[0]))
     for part, joules in [item for item in largest if item[0] != "leakage"][:_LEVERS]:
         without_w = full_w - joules * full_per_s

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..arrays import input_specs, split_samples
+from ..backends.memcap.overflow_report import overflow_report
 from ..backends.program import Program
 from ..backends.targets import MemcapTarget
 from ..errors import InputError
@@ -88,6 +89,10 @@ class SimulationResult:
         figures = efficiency(self.timing.array_macs, self.timing.work.macs, self.timing.parts_j)
         parameters = self.program.manifest.get("model", {}).get("parameters", 0)
         budget = target if isinstance(target, MemcapTarget) else None
+        chips = self.program.manifest.get("chips", 1)
+        if budget is not None:  # no more are there at a time
+            parameters = min(parameters, chips * budget.weight_capacity)
+        area_mm2 = chips * float(target.area_mm2)
         return {
             "model": self.program.manifest.get("model", {}).get("name"),
             "target": target.name,
@@ -98,14 +103,14 @@ class SimulationResult:
             "energy_j": energy_j,
             "energy_parts_j": dict(sorted(self.timing.parts_j.items())),
             "power_w": energy_j / latency_s if latency_s else 0.0,
-            "budget_power_w": budget.budget_power_w if budget else 0.0,
+            "budget_power_w": chips * budget.budget_power_w if budget else 0.0,
             "temperature_c": self.temperature_c(),
-            "area_mm2": float(target.area_mm2),
-            "budget_area_mm2": budget.budget_area_mm2 if budget else 0.0,
+            "area_mm2": area_mm2,
+            "budget_area_mm2": chips * budget.budget_area_mm2 if budget else 0.0,
             "tops_per_w": figures.system_tops_per_w,
             "array_tops_per_w": figures.array_tops_per_w,
-            "parameters_per_cm2": parameters / (target.area_mm2 / 100) if target.area_mm2 else 0.0,
-            "feasibility": feasibility(budget, latency_s, self.timing.parts_j) if budget else None,
+            "parameters_per_cm2": parameters / (area_mm2 / 100) if area_mm2 else 0.0,
+            "feasibility": budget and feasibility(budget, latency_s, self.timing.parts_j, chips),
             "macs": self.timing.work.macs,
             "array_macs": self.timing.array_macs,
             "elementwise_ops": self.timing.work.elementwise,
@@ -115,6 +120,7 @@ class SimulationResult:
             "execute_s": self.execute_s,
             "accuracy": self.accuracy,
             "reference": self.reference,
+            **(overflow_report(self.program, latency_s) if budget else {}),
             **(self.findings.as_dict() if self.findings else {}),
         }
 

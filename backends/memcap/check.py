@@ -2,6 +2,7 @@
 
 Operands lie in their tables and have the shapes that the operation needs; tile ranges lie in the
 layer of their controller; DRIVE, INTEGRATE, CONVERT and ACCUMULATE of a product follow each other;
+arrays hold what is driven (residency.py);
 events are numbered from 0 in each block and raised once; a stream ends with its one HALT; blocks
 nest.
 """
@@ -10,10 +11,14 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ...errors import ProgramError
 from ..control import block_count, check_nesting
 from ..targets import HOST_BYTES
+from ..targets.chips import on_chip
 from .isa import ARRAY_OPS, KERNEL_OPS, Instruction, Opcode, Stream
+from .residency import check_residency
 
 if TYPE_CHECKING:
     from .decode import Matrix, MemcapProgram
@@ -34,6 +39,7 @@ def check_streams(decoded: "MemcapProgram") -> None:
     check_nesting(decoded.controls, used)
     for streams in decoded.blocks:
         _check_block(decoded, streams)
+    check_residency(decoded)
 
 
 def _check_block(decoded: "MemcapProgram", streams: Sequence[Stream]) -> None:
@@ -63,10 +69,13 @@ def _check_block(decoded: "MemcapProgram", streams: Sequence[Stream]) -> None:
 
 
 def _check_memories(decoded: "MemcapProgram") -> None:
-    capacity = {"sram": decoded.target.sram.bytes, "host": HOST_BYTES}
+    sram = decoded.target.sram.bytes
+    capacity = {on_chip(chip, "sram"): sram for chip in range(decoded.chips)} | {"host": HOST_BYTES}
     for number, b in enumerate(decoded.buffers):
         if b.end > capacity.get(b.memory, 0):
-            raise ProgramError(f"buffer {number} ({b}) must lie in one of the memories {capacity}")
+            raise ProgramError(
+                f"buffer {number} ({b}) must lie in host or in a chip's sram of {sram}"
+            )
 
 
 def _check_products(stream: Stream) -> None:
@@ -91,7 +100,7 @@ def _check_instruction(decoded: "MemcapProgram", unit: str, i: Instruction) -> N
     for number in (*i.ins, *i.outs):
         if not 0 <= number < len(decoded.buffers):
             raise ProgramError(f"names buffer {number} of {len(decoded.buffers)}")
-    if i.opcode in ARRAY_OPS:
+    if i.opcode in ARRAY_OPS or i.opcode is Opcode.RELOAD:
         if not 0 <= i.index < len(decoded.matrices):
             raise ProgramError(f"names matrix {i.index} of {len(decoded.matrices)}")
         _check_product(decoded.matrices[i.index], decoded, unit, i)
@@ -111,7 +120,7 @@ def _check_product(matrix: "Matrix", decoded: "MemcapProgram", unit: str, i: Ins
     first, end = i.tiles
     if not 0 <= first < end <= len(matrix.tiles):
         raise ProgramError(f"uses tiles {first}..{end} of {len(matrix.tiles)}")
-    layers = matrix.layers[[first, end - 1]]
+    layers = np.unique(matrix.layers[first:end])
     if any(unit != f"layer{layer}" for layer in layers):
         raise ProgramError(f"uses tiles of layers {layers.tolist()}")
     for number, size in [(n, matrix.shape[1]) for n in i.ins] + [

@@ -7,6 +7,8 @@
     tiles.sites          i32 [T, 5]  layer, row, col, first row and column inside the array
     tiles.routes         i32 [T, 4]  x_from, x_bend, y_to, y_bend (route_table.py)
     tiles.adc_range      f32 [T]     converter full scale; inf: the worst case of the weights
+    tiles.rounds         i32 [T]     where a program reloads: the round in which a tile is written,
+                                     0 before the program starts
     weights.n, codes.n, scale.n      f32 [G, K, N], i8 [G, K, N], f32 [G, N]
     gain.n, bias.n                   f32 [slices, columns of all tiles], f32 [G, N]
 
@@ -21,7 +23,7 @@ import numpy as np
 
 from ...dialects.kernel import Kernel
 from ...dialects.route_table import PORT, ROUTE_COLUMNS, path_hops
-from ...dialects.tile_table import inside, weights_in
+from ...dialects.tile_table import inside, is_tile_order, weights_in
 from ...errors import ProgramError
 from ..control import Control, block_count, decode_controls
 from ..decoded import DecodedProgram, decode_ports
@@ -36,6 +38,7 @@ from ..tables import (
     stored_type,
 )
 from ..targets import MemcapTarget
+from ..targets.chips import MOST_CHIPS, within_chip
 from ..targets.defects import DefectTables
 from .check import check_streams
 from .isa import Instruction, Stream, decode_streams
@@ -56,6 +59,7 @@ class Matrix:
     sites: np.ndarray
     routes: np.ndarray
     adc_range: np.ndarray
+    rounds: np.ndarray
     input_scale: float | None
     weights: str | None
     codes: str | None
@@ -66,7 +70,7 @@ class Matrix:
 
     @property
     def layers(self) -> np.ndarray:
-        """Layer of each tile, rising."""
+        """Layer of each tile; rising where none is streamed."""
         return self.sites[:, 0]
 
 
@@ -80,6 +84,7 @@ class MemcapProgram(DecodedProgram):
     kernels: list[Kernel]
     blocks: list[list[Stream]]
     controls: list[Control]
+    chips: int = 1
 
     @property
     def events(self) -> list[int]:
@@ -103,6 +108,9 @@ def decode_program(program: Program) -> MemcapProgram:
     target = program.target
     if program.machine != "memcap" or not isinstance(target, MemcapTarget):
         raise ProgramError(f"the program must be for a memcap machine, not a {program.machine}")
+    chips = program.manifest.get("chips", 1)
+    if type(chips) is not int or not 1 <= chips <= MOST_CHIPS:
+        raise ProgramError(f"a program spans 1 to {MOST_CHIPS} chips, not {chips!r}")
     tensors = program.tensors
     names = decode_names(tensors)
     buffers = decode_buffers(tensors, names)
@@ -111,7 +119,7 @@ def decode_program(program: Program) -> MemcapProgram:
         program=program,
         target=target,
         names=names,
-        matrices=_decode_matrices(tensors, names, target),
+        matrices=_decode_matrices(tensors, names, target, chips),
         buffers=buffers,
         kernels=decode_kernels(tensors),
         constants=decode_constants(tensors, buffers),
@@ -119,13 +127,14 @@ def decode_program(program: Program) -> MemcapProgram:
         controls=controls,
         inputs=decode_ports(program, "inputs", buffers),
         outputs=decode_ports(program, "outputs", buffers),
+        chips=chips,
     )
     check_streams(decoded)
     return decoded
 
 
 def _decode_matrices(
-    tensors: Mapping[str, np.ndarray], names: Sequence[str], target: MemcapTarget
+    tensors: Mapping[str, np.ndarray], names: Sequence[str], target: MemcapTarget, chips: int
 ) -> list[Matrix]:
     table = section(tensors, "matrices.table", np.int64, (None, len(MATRIX_COLUMNS)))
     scales = section(tensors, "matrices.input_scale", np.float64, (len(table),)).tolist()
@@ -133,11 +142,20 @@ def _decode_matrices(
     sites = section(tensors, "tiles.sites", np.int32, (len(tiles), 5))
     routes = section(tensors, "tiles.routes", np.int32, (len(tiles), len(ROUTE_COLUMNS)))
     ranges = section(tensors, "tiles.adc_range", np.float32, (len(tiles),))
+    rounds = np.zeros(len(tiles), np.int32)
+    if "tiles.rounds" in tensors:
+        rounds = section(tensors, "tiles.rounds", np.int32, (len(tiles),))
     stack, array = target.stack, target.array
-    bounds = (stack.layers, stack.grid_rows, stack.grid_cols, array.rows, target.weight_cols)
+    bounds = (
+        stack.layers * chips,
+        stack.grid_rows,
+        stack.grid_cols,
+        array.rows,
+        target.weight_cols,
+    )
     if ((sites < 0) | (sites >= np.array(bounds))).any():
-        raise ProgramError("tiles.sites must lie on the chip")
-    _check_defects(sites, tiles, target)
+        raise ProgramError("tiles.sites must lie on the chips")
+    _check_defects(within_chip(sites, stack.layers), tiles, target)
     matrices = []
     for number, row in enumerate(table.tolist()):
         groups, rows, cols, first, end, name, weights, codes, scale, gain, bias, bits = row
@@ -147,8 +165,8 @@ def _decode_matrices(
             raise ProgramError(f"matrix {number}: tiles {first}..{end} leave 0..{len(tiles)}")
         part = slice(first, end)
         shape = (groups, rows, cols)
-        _check_tiles(number, shape, tiles[part], sites[part], target)
-        _check_routes(number, sites[part], routes[part])
+        _check_tiles(number, shape, tiles[part], sites[part], rounds[part], target)
+        _check_routes(number, sites[part], rounds[part], routes[part])
         if not (bits == -1 or 1 <= bits <= target.adc.bits):
             raise ProgramError(
                 f"matrix {number}: adc_bits must be 1 to {target.adc.bits}, or -1, not {bits}"
@@ -162,6 +180,7 @@ def _decode_matrices(
                 sites[part],
                 routes[part],
                 ranges[part],
+                rounds[part],
                 None if isnan(scales[number]) else scales[number],
                 _stored(tensors, "weights", weights, shape, None),
                 _stored(tensors, "codes", codes, shape, np.int8),
@@ -206,15 +225,18 @@ def _stored(
     return name
 
 
-def _check_routes(number: int, sites: np.ndarray, routes: np.ndarray) -> None:
+def _check_routes(number: int, sites: np.ndarray, rounds: np.ndarray, routes: np.ndarray) -> None:
     parents, bends = routes[:, [0, 2]], routes[:, [1, 3]]
     if ((parents < PORT) | (parents >= len(sites)) | (bends < 0) | (bends > 1)).any():
         raise ProgramError(f"the routes of matrix {number} must join its tiles and the port")
     for column in (0, 2):
         up = routes[:, column]
-        layers = np.where(up < 0, sites[:, 0], sites[up, 0])
-        if (layers != sites[:, 0]).any() or path_hops(up, np.zeros(len(up))) is None:
-            raise ProgramError(f"the routes of matrix {number} must lead to the port in a layer")
+        other = np.where(up < 0, np.arange(len(up)), up)
+        together = (sites[other, 0] == sites[:, 0]) & (rounds[other] == rounds)
+        if not together.all() or path_hops(up, np.zeros(len(up))) is None:
+            raise ProgramError(
+                f"the routes of matrix {number} must lead to the port in one layer and round"
+            )
 
 
 def _check_tiles(
@@ -222,6 +244,7 @@ def _check_tiles(
     shape: tuple[int, int, int],
     tiles: np.ndarray,
     sites: np.ndarray,
+    rounds: np.ndarray,
     target: MemcapTarget,
 ) -> None:
     if not inside(tiles, shape).all() or weights_in(tiles) != prod(shape):
@@ -231,5 +254,5 @@ def _check_tiles(
     fits = (array_row + rows <= target.array.rows) & (array_col + cols <= target.weight_cols)
     if not fits.all():
         raise ProgramError(f"the tiles of matrix {number} must lie inside their arrays")
-    if (np.diff(sites[:, 0]) < 0).any():
-        raise ProgramError(f"the tiles of matrix {number} must be sorted by layer")
+    if (rounds < 0).any() or not is_tile_order(sites, rounds):
+        raise ProgramError(f"the tiles of matrix {number} must be sorted by layer and round")

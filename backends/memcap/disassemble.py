@@ -5,8 +5,9 @@
     stream      = ".controller" string  line*
     line        = sync | product | move | kernel | control | "halt"
     sync        = "sync" event ("," event)*
-    product     = ("drive" | "integrate" | "convert" | "accumulate") "m"N "[" first ":" end "]"
+    product     = ("reload" | "drive" | "integrate" | "convert" | "accumulate") tiles
                   ("," "b"N)? "init"? raises
+    tiles       = "m"N "[" first ":" end "]"
     move        = "move" "b"N "->" "b"N raises
     kernel      = ("vector" | "host") "k"N "(" buffers ")" "->" "(" buffers ")" raises
     control     = "control" "c"N raises
@@ -96,7 +97,9 @@ def _about(decoded: MemcapProgram) -> Iterator[str]:
     fills = dict(decoded.constants)
     for number, m in enumerate(decoded.matrices):
         size = "x".join(map(str, m.shape))
-        layers = f"layers {m.layers[0]}..{m.layers[-1]}"
+        layers = f"layers {m.layers.min()}..{m.layers.max()}"
+        streamed = int((m.rounds > 0).sum())
+        layers += f", {streamed} written anew in {m.rounds.max()} rounds" if streamed else ""
         bits = "" if m.adc_bits is None else f", {m.adc_bits}-bit conversions"
         yield f"; m{number} {size}, {len(m.tiles)} tiles, {layers}{bits}, {_quote(m.name)}"
     for number, b in enumerate(decoded.buffers):
@@ -151,7 +154,7 @@ def _buffers(numbers: Sequence[int]) -> str:
 _N = "([0-9]{1,10})"
 _TILES = rf"m{_N}\[{_N}:{_N}\]"
 _PRODUCT = re.compile(
-    rf"(drive|integrate|convert|accumulate) {_TILES}(?:, b{_N})?( init)? raises e{_N}"
+    rf"(reload|drive|integrate|convert|accumulate) {_TILES}(?:, b{_N})?( init)? raises e{_N}"
 )
 _MOVE = re.compile(rf"move b{_N} -> b{_N} raises e{_N}")
 _KERNEL = re.compile(rf"(vector|host) k{_N} \(([^()]*)\) -> \(([^()]*)\) raises e{_N}")

@@ -42,6 +42,9 @@ def emit_program(
     not have, or knows by shape only, are left out. Raises IRError for a module of another level.
     """
     emitter = _Emitter(weights, exact_weights)
+    chips = max((op.chip_count for op in module.ops if isinstance(op, place.MachineOp)), default=1)
+    if chips > 1:
+        manifest_extra = {**(manifest_extra or {}), "chips": chips}
     main = main_function(module)
     for op in main.body.block.ops:
         emitter.add(op)
@@ -100,7 +103,7 @@ class _Emitter:
 
     def tables(self) -> dict[str, Section]:
         """The sections of the chip alone."""
-        tiles, sites, routes, ranges = (
+        tiles, sites, routes, ranges, rounds = (
             np.concatenate([t[i] for t in self.tile_tables]) if self.tile_tables else empty
             for i, empty in enumerate(_NO_TILES)
         )
@@ -114,6 +117,7 @@ class _Emitter:
             "tiles.sites": sites,
             "tiles.routes": routes,
             "tiles.adc_range": ranges,
+            **({"tiles.rounds": rounds} if rounds.any() else {}),
         }
 
     def _matrix(self, op: analog.ProgramOp) -> None:
@@ -122,9 +126,10 @@ class _Emitter:
         ranges = np.full(len(tiles), np.inf, np.float32)
         if op.adc_range is not None:
             ranges = table_of(op.adc_range)
+        rounds = np.zeros(len(tiles), np.int32) if op.rounds is None else table_of(op.rounds)
         first, self._tiles = self._tiles, self._tiles + len(tiles)
         self.numbers[op.result] = len(self.matrices)
-        self.tile_tables.append((tiles, table_of(op.sites), table_of(op.routes), ranges))
+        self.tile_tables.append((tiles, table_of(op.sites), table_of(op.routes), ranges, rounds))
         scale = op.input_scale
         self.input_scales.append(float("nan") if scale is None else scale.value.data)
         sections = (
@@ -151,7 +156,7 @@ class _Emitter:
         event = op.event.value.data  # type: ignore[attr-defined]
         node = self.names.index(node_of(op))
         match op:
-            case analog.DriveOp() | analog.IntegrateOp() | analog.ConvertOp():
+            case analog.ReloadOp() | analog.DriveOp() | analog.IntegrateOp() | analog.ConvertOp():
                 opcode = Opcode[op.name.removeprefix("analog.").upper()]
                 ins = (self.numbers[op.x],) if isinstance(op, analog.DriveOp) else ()
                 index, tiles = self.numbers[op.crossbar], _tiles(op.tiles)
@@ -208,6 +213,7 @@ _TABLES = (TILE_COLUMNS, place.SITE_COLUMNS, ROUTE_COLUMNS)
 _NO_TILES = (
     *(np.empty((0, len(columns)), np.int32) for columns in _TABLES),
     np.empty(0, np.float32),
+    np.empty(0, np.int32),
 )
 
 

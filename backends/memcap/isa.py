@@ -11,6 +11,7 @@
     8     HOST        kernel    -         first buffer  inputs       outputs
     9     HALT        -         -         -             -            -      ends the stream
     10    CONTROL     control   -         -             -            -      runs blocks (control.py)
+    11    RELOAD      matrix    -         first tile    end tile     -      tiles into their arrays
 
 Fields that an operation does not use are 0. ``event`` is what the instruction raises when it is
 done (-1 for SYNC and HALT), ``node`` the name of the ONNX node it came from (-1 for none), flag
@@ -65,6 +66,7 @@ class Opcode(IntEnum):
     HOST = 8
     HALT = 9
     CONTROL = 10
+    RELOAD = 11
 
 
 ARRAY_OPS = frozenset({Opcode.DRIVE, Opcode.INTEGRATE, Opcode.CONVERT, Opcode.ACCUMULATE})
@@ -181,6 +183,7 @@ _USED = {
     Opcode.HOST: "acde",
     Opcode.HALT: "",
     Opcode.CONTROL: "a",
+    Opcode.RELOAD: "acd",
 }
 
 
@@ -211,7 +214,7 @@ def _instruction(record: tuple[int, ...], number: int, pool: Sequence[int]) -> I
             found = Instruction(opcode, event, node, index=a, tiles=(c, d), ins=(b,))
         case Opcode.ACCUMULATE:
             found = Instruction(opcode, event, node, init, a, (c, d), outs=(b,))
-        case Opcode.INTEGRATE | Opcode.CONVERT:
+        case Opcode.INTEGRATE | Opcode.CONVERT | Opcode.RELOAD:
             found = Instruction(opcode, event, node, index=a, tiles=(c, d))
     return found
 

@@ -21,6 +21,7 @@ from .memcap_sections import (
     EFFECTS,
     Adc,
     Array,
+    ChipLink,
     Controller,
     Dac,
     Host,
@@ -58,6 +59,8 @@ class MemcapTarget(Section):
     vector: Vector
     sram: Sram
     links: Links
+    chip_link: ChipLink = ChipLink()
+    """Between neighbours of a chain of these chips."""
     host: Host
     controller: Controller
     noise: Noise

@@ -204,9 +204,14 @@ def sram_latency_s(target: MemcapTarget, nbytes: float) -> float:
 
 def traffic_energy_j(target: MemcapTarget, traffic: Traffic) -> float:
     """Energy of carrying ``traffic`` once: wires between routers, and vias up to the arrays."""
+    return carry_energy_j(target, byte_mm(target, traffic), traffic.byte_vias)
+
+
+def carry_energy_j(target: MemcapTarget, byte_mm: float, byte_vias: float) -> float:
+    """Energy of bytes times the way they go: over wires, mm, and through vias, levels."""
     links = target.links
-    wire_pj = links.energy_pj_per_byte_mm * byte_mm(target, traffic)
-    return (wire_pj + links.via_energy_pj_per_byte * traffic.byte_vias) * 1e-12
+    per_pj = links.energy_pj_per_byte_mm * byte_mm + links.via_energy_pj_per_byte * byte_vias
+    return per_pj * 1e-12
 
 
 def traffic_latency_s(target: MemcapTarget, traffic: Traffic, layer: int) -> float:
@@ -225,6 +230,19 @@ def byte_mm(target: MemcapTarget, traffic: Traffic) -> float:
     width_um, height_um = target.site_um
     along_rows = traffic.byte_hops - traffic.byte_rows
     return (along_rows * width_um + traffic.byte_rows * height_um) * 1e-3
+
+
+def chip_link_latency_s(target: MemcapTarget, nbytes: float, links: int) -> float:
+    """Time of ``nbytes`` over ``links`` links between chips, which pass them on as they come."""
+    link = target.chip_link
+    if not links:
+        return 0.0
+    return links * link.latency_ns * 1e-9 + nbytes / (link.bandwidth_gb_s * 1e9)
+
+
+def chip_link_energy_j(target: MemcapTarget, nbytes: float, links: int) -> float:
+    """Energy of ``nbytes`` over ``links`` links between chips."""
+    return nbytes * links * target.chip_link.energy_pj_per_byte * 1e-12
 
 
 def host_latency_s(target: MemcapTarget, flops: float, nbytes: float) -> float:
@@ -256,6 +274,20 @@ def write_latency_s(target: MemcapTarget, rows: float) -> float:
 def write_energy_j(target: MemcapTarget, weights: float) -> float:
     """Energy to program and verify ``weights`` weights (all cells of each)."""
     return weights * target.columns_per_weight * target.array.write_energy_fj * 1e-15
+
+
+def stored_bytes(target: MemcapTarget, weights: float) -> float:
+    """Bytes of the codes of ``weights`` weights on their way to the arrays."""
+    return weights * target.numerics.weight_bits / 8
+
+
+def reload_latency_s(target: MemcapTarget, rows: float, weights: float) -> float:
+    """Time to write ``weights`` from the host into arrays side by side, ``rows`` rows of each.
+
+    The host's link brings the codes meanwhile; the slower of the two decides.
+    """
+    transfer_s = stored_bytes(target, weights) / (target.host.link_gb_s * 1e9)
+    return max(write_latency_s(target, rows), transfer_s)
 
 
 def _op_class(name: str) -> str:

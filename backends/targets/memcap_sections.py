@@ -237,6 +237,18 @@ class Links(Section):
     """Per layer crossed."""
 
 
+class ChipLink(Section):
+    """The link between neighbours where a program spans several chips, each way.
+
+    The defaults are a UCIe module of a standard package: 16 lanes at 16 GT/s, 0.5 pJ/bit, 2 ns
+    (Das Sharma et al., IEEE Trans. CPMT 12 (2022), table of key metrics).
+    """
+
+    bandwidth_gb_s: Positive = 32.0
+    latency_ns: NonNegative = 2.0
+    energy_pj_per_byte: NonNegative = 4.0
+
+
 class Host(Section):
     """The processor beside the chip, which runs what has no lowering."""
 

@@ -59,8 +59,10 @@ def chip_usd(target: "MemcapTarget") -> float | None:
     return wafer_usd / good + price.package_usd if good else math.inf
 
 
-def inference_usd(target: "MemcapTarget", energy_j: float, per_s: float) -> float | None:
-    """Price of one inference of ``energy_j`` on a chip that makes ``per_s`` of them all its life.
+def inference_usd(
+    target: "MemcapTarget", energy_j: float, per_s: float, chips: int = 1
+) -> float | None:
+    """Price of one inference of ``energy_j`` on ``chips`` that make ``per_s`` all their life.
 
     None without prices.
     """
@@ -68,4 +70,4 @@ def inference_usd(target: "MemcapTarget", energy_j: float, per_s: float) -> floa
     if price is None or chip is None or not per_s:
         return None
     made = per_s * price.lifetime_years * _YEAR_S
-    return chip / made + energy_j / 3.6e6 * price.electricity_usd_per_kwh
+    return chips * chip / made + energy_j / 3.6e6 * price.electricity_usd_per_kwh

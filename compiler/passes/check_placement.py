@@ -5,6 +5,7 @@ Reads only the IR: sites, routes and buffers as they stand, whoever made them. L
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from xdsl.context import Context
@@ -12,10 +13,11 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Block, Operation, SSAValue
 from xdsl.passes import ModulePass
 
+from ...backends.targets.chips import within_chip
 from ...backends.targets.defects import DefectTables
 from ...dialects import place
 from ...dialects.attributes import table_of
-from ...dialects.control import control_blocks
+from ...dialects.control import control_blocks, nested_blocks
 from ...dialects.functions import defined_functions
 from ...dialects.route_table import ROUTE_COLUMNS
 from ...errors import IRError
@@ -23,9 +25,12 @@ from ..context import say_unchanged
 from ..placement.check import PlacedMatrix, check_matrices
 from ..placement.check_buffers import Access, PlacedBuffer, SlotUse, check_buffers
 from ..placement.check_heat import check_heat
+from ..placement.check_residency import ArrayUse, check_residency
 from ..placement.heat import Heat
 from ..placement.machine import SiteGrid
 from ..rewriting import whole_ops
+
+_SLOTS = (place.ReloadOp, place.MvmOp, place.StageOp, place.MoveOp, place.IfOp, place.LoopOp)
 
 
 @dataclass(frozen=True)
@@ -53,8 +58,10 @@ def placement_faults(module: ModuleOp) -> list[str]:
     faults = []
     if machine.machine.data == "memcap":
         defects = DefectTables(**machine.defect_tables)
-        matrices, grid = _matrices(module), _grid(machine)
-        faults += check_matrices(matrices, grid, defects)
+        matrices = _matrices(module)
+        placed, grid = list(matrices.values()), _grid(machine)
+        faults += check_matrices(placed, grid, defects)
+        faults += check_residency(placed, _array_uses(module, list(matrices)), grid)
         if not faults:
             faults += _heat_faults(module, machine, grid)
     return faults + _unit_faults(module, machine) + _buffer_faults(module, machine)
@@ -64,24 +71,43 @@ def _grid(machine: place.MachineOp) -> SiteGrid:
     layers, rows, cols = machine.grid.get_values()
     array_rows, array_cols = machine.array.get_values()
     active = machine.active.value.data if machine.active is not None else layers
-    return SiteGrid(layers, rows, cols, array_rows, array_cols, active)
+    return SiteGrid(layers, rows, cols, array_rows, array_cols, active, machine.chip_count)
 
 
-def _matrices(module: ModuleOp) -> list[PlacedMatrix]:
+def _matrices(module: ModuleOp) -> dict[SSAValue, PlacedMatrix]:
+    """The matrices in arrays, by their handles."""
     routes: dict[SSAValue, np.ndarray] = {
         op.crossbar: table_of(op.table) for op in whole_ops(module) if isinstance(op, place.RouteOp)
     }
-    return [
-        PlacedMatrix(
+    return {
+        op.result: PlacedMatrix(
             op.weight.data,
             table_of(op.tiles),
             table_of(op.sites),
             routes.get(op.result, np.empty((0, len(ROUTE_COLUMNS)), np.int32)),
+            None if op.rounds is None else table_of(op.rounds),
             None if op.fixed is None else table_of(op.fixed),
         )
         for op in whole_ops(module)
         if isinstance(op, place.ProgramOp) and op.sites is not None
-    ]
+    }
+
+
+def _array_uses(module: ModuleOp, handles: Sequence[SSAValue]) -> list[ArrayUse]:
+    """The slots that write or drive arrays, in the order of slots."""
+    number = {handle: n for n, handle in enumerate(handles)}
+    uses = []
+    for function in defined_functions(module):
+        body = function.body.block
+        for block in nested_blocks(body):
+            for op in block.ops:
+                if isinstance(op, (place.ReloadOp, place.MvmOp)) and op.crossbar in number:
+                    kind: Literal["reload", "product"] = "product"
+                    if isinstance(op, place.ReloadOp):
+                        kind = "reload"
+                    matrix, slot = number[op.crossbar], op.slot.value.data
+                    uses.append(ArrayUse(slot, _slot_name(op), kind, matrix, block is not body))
+    return sorted(uses, key=lambda use: use.slot)
 
 
 def _heat_faults(module: ModuleOp, machine: place.MachineOp, grid: SiteGrid) -> list[str]:
@@ -95,7 +121,14 @@ def _heat_faults(module: ModuleOp, machine: place.MachineOp, grid: SiteGrid) -> 
     if numbers is None or not tables:
         return []
     sites, energy = (np.concatenate(parts) for parts in zip(*tables, strict=True))
-    return check_heat(sites, energy, grid, Heat.of_numbers(numbers))
+    heat, stack = Heat.of_numbers(numbers), grid.one_chip
+    chip = sites[:, 0] // stack.layers
+    own = within_chip(sites, stack.layers)
+    faults = []
+    for number in np.unique(chip):
+        here = chip == number
+        faults += check_heat(own[here], energy[here], stack, heat)
+    return faults
 
 
 def _unit_faults(module: ModuleOp, machine: place.MachineOp) -> list[str]:
@@ -154,12 +187,14 @@ def _value_name(op: Operation) -> str:
 
 def is_slot(op: Operation) -> bool:
     """Whether ``op`` takes a slot."""
-    return isinstance(op, (place.MvmOp, place.StageOp, place.MoveOp, place.IfOp, place.LoopOp))
+    return isinstance(op, _SLOTS)
 
 
 def slot_operands(op: Operation) -> tuple[Sequence[SSAValue], Sequence[SSAValue]]:
     """The buffers that a slot reads and writes."""
     match op:
+        case place.ReloadOp():
+            return [], []
         case place.MvmOp():
             return [op.x], [op.y]
         case place.MoveOp():
@@ -171,14 +206,17 @@ def slot_operands(op: Operation) -> tuple[Sequence[SSAValue], Sequence[SSAValue]
 
 def _slot_use(op: Operation, index: dict[Operation, int], buffers: list[PlacedBuffer]) -> SlotUse:
     reads, writes = slot_operands(op)
-    node = getattr(op, "node", None)
-    name = node.data if node is not None else op.name
     return SlotUse(
         op.slot.value.data,  # type: ignore[attr-defined]
-        name,
+        _slot_name(op),
         [_access(v, index, buffers) for v in reads],
         [_access(v, index, buffers) for v in writes],
     )
+
+
+def _slot_name(op: Operation) -> str:
+    node = getattr(op, "node", None)
+    return node.data if node is not None else op.name
 
 
 def _access(value: SSAValue, index: dict[Operation, int], buffers: list[PlacedBuffer]) -> Access:

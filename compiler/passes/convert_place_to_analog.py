@@ -1,11 +1,13 @@
 """Turn placed slots into the instruction streams of the chip's controllers
 
     place.program, place.route -> analog.program              tiles sorted by layer
+    place.reload -> in each layer with streamed tiles: analog.reload
     place.mvm    -> in each layer: drive, integrate, convert, accumulate
     place.stage  -> analog.vector or analog.host              place.move -> analog.move
     place.if, place.loop -> analog.if, analog.loop            with streams of their own inside
 
-Streams (``layerN``, ``vector``, ``dma``, ``host``, ``control``) keep the order of the slots;
+Streams (``layerN``, ``vector``, ``dma``, ``host``, ``control``, and ``chip1.vector`` ... of further
+chips) keep the order of the slots;
 ``analog.sync`` is written only where another stream must have finished first: bytes read after they
 were written, bytes written after others are done with them, stacks with too many layers at work.
 Control flow waits for everything before it, and everything behind waits for it.
@@ -27,17 +29,21 @@ from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 from xdsl.passes import ModulePass
 from xdsl.rewriter import InsertPoint, Rewriter
 
+from ...backends.targets.chips import on_chip, split_name
 from ...dialects import analog, place
 from ...dialects.attributes import segment_sizes, table_attr, table_of
 from ...dialects.functions import defined_functions
 from ...dialects.interned import int_attr, ints_attr
 from ...dialects.route_table import reordered
+from ...dialects.tile_table import tile_order
 from ...errors import IRError
 from ..placement.hazards import HazardTracker, Range
 from ..placement.issue import EventOrder, StackGuard
 from .check_placement import is_slot
 
-_DIGITAL = ("vector", "dma", "host")
+#: What each chip has one of; there is one host.
+_OF_A_CHIP = ("vector", "dma")
+_HOST = "host"
 _CONTROL = "control"
 #: Properties of a placed matrix that no instruction needs.
 _ONLY_PLACED = ("device", "fixed", "energy")
@@ -62,18 +68,28 @@ class ConvertPlaceToAnalog(ModulePass):
 
 @dataclass(frozen=True, slots=True)
 class _Matrix:
-    """A programmed matrix: its handle, and (layer, first tile, end, stacks) of each layer."""
+    """A programmed matrix: its handle, and the ranges of its tiles that are driven together."""
 
     handle: SSAValue
-    layers: tuple[tuple[int, int, int, np.ndarray], ...]
+    parts: tuple["_Part", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Tiles of one layer and the stacks that they lie in; all stay, or all are streamed."""
+
+    layer: int
+    first: int
+    end: int
+    stacks: np.ndarray
+    streamed: bool
 
 
 def _convert(block: Block, machine: place.MachineOp) -> None:
     routes = {op.crossbar: op.table for op in block.ops if isinstance(op, place.RouteOp)}
     programs = [op for op in block.ops if isinstance(op, place.ProgramOp)]
-    columns = machine.grid.get_values()[2]
     matrices: dict[SSAValue, _Matrix] = {
-        op.result: _program(op, number, routes.get(op.result), columns)
+        op.result: _program(op, number, routes.get(op.result), machine)
         for number, op in enumerate(programs)
     }
     slots = _slots_of(block)
@@ -105,7 +121,10 @@ def _issue(
 
 
 def _program(
-    op: place.ProgramOp, number: int, route: DenseIntOrFPElementsAttr | None, columns: int
+    op: place.ProgramOp,
+    number: int,
+    route: DenseIntOrFPElementsAttr | None,
+    machine: place.MachineOp,
 ) -> _Matrix:
     """Insert the analog program before ``op``; its tables are permuted together."""
     if op.sites is None or route is None:
@@ -113,28 +132,32 @@ def _program(
             f"matrix {op.weight.data} needs sites and a place.route",
             help="run place-tiles and convert-tile-to-place first",
         )
-    sites = table_of(op.sites)
-    order = np.argsort(sites[:, 0], kind="stable")
+    sites, rounds = table_of(op.sites), op.round_table
+    order = tile_order(sites, rounds)
     properties = {k: v for k, v in op.properties.items() if k not in _ONLY_PLACED}
     properties["matrix"] = int_attr(number)
     tables = {"tiles": op.tiles, "sites": op.sites}
-    tables |= {
-        name: table
-        for name, table in (("adc_range", op.adc_range), ("lossless", op.lossless))
-        if table is not None
-    }
+    optional = {"adc_range": op.adc_range, "lossless": op.lossless, "rounds": op.rounds}
+    tables |= {name: table for name, table in optional.items() if table is not None}
     properties |= {name: table_attr(table_of(table)[order]) for name, table in tables.items()}
     properties["routes"] = table_attr(reordered(table_of(route), order))
     new = analog.ProgramOp.create(properties=properties, result_types=[op.result.type])
     new.location = op.location
     Rewriter.insert_op(new, InsertPoint.before(op))
-    sites = sites[order]
-    cuts = [0, *(np.flatnonzero(np.diff(sites[:, 0])) + 1).tolist(), len(sites)]
-    layers = []
-    for first, end in pairwise(cuts):
-        stacks = np.unique(sites[first:end, 1].astype(np.int64) * columns + sites[first:end, 2])
-        layers.append((int(sites[first, 0]), first, end, stacks))
-    return _Matrix(new.result, tuple(layers))
+    return _Matrix(new.result, _parts(sites[order], rounds[order] > 0, machine))
+
+
+def _parts(sites: np.ndarray, streamed: np.ndarray, machine: place.MachineOp) -> tuple[_Part, ...]:
+    """Runs of tiles in one layer, those that stay apart from those that are streamed."""
+    change = (np.diff(sites[:, 0]) != 0) | (streamed[1:] != streamed[:-1])
+    cuts = [0, *(np.flatnonzero(change) + 1).tolist(), len(sites)]
+    layers, rows, columns = machine.grid.get_values()
+    chip = sites[:, 0].astype(np.int64) // (layers // machine.chip_count)
+    stack = (chip * rows + sites[:, 1]) * columns + sites[:, 2]
+    return tuple(
+        _Part(int(sites[first, 0]), first, end, np.unique(stack[first:end]), bool(streamed[first]))
+        for first, end in pairwise(cuts)
+    )
 
 
 class _Issuer:
@@ -142,12 +165,15 @@ class _Issuer:
 
     def __init__(self, machine: place.MachineOp, matrices: Mapping[SSAValue, _Matrix]) -> None:
         layers, rows, columns = machine.grid.get_values()
-        active = machine.active.value.data if machine.active is not None else layers
+        chips = machine.chip_count
+        chip_layers = layers // chips
+        active = machine.active.value.data if machine.active is not None else chip_layers
+        shared = [on_chip(chip, unit) for chip in range(chips) for unit in _OF_A_CHIP]
         self.machine = machine
-        self.units = [*(f"layer{i}" for i in range(layers)), *_DIGITAL, _CONTROL]
+        self.units = [*(f"layer{i}" for i in range(layers)), *shared, _HOST, _CONTROL]
         self.streams: list[list[Operation]] = [[] for _ in self.units]
         self.order = EventOrder(len(self.units))
-        self.guard = StackGuard(rows * columns, layers, active)
+        self.guard = StackGuard(chips * rows * columns, chip_layers, active)
         self.hazards = HazardTracker()
         self.matrices = matrices
         #: The event of the last control flow, which all that comes later waits for.
@@ -165,10 +191,12 @@ class _Issuer:
 
     def slot(self, op: Operation) -> None:
         match op:
+            case place.ReloadOp():
+                self._reload(op)
             case place.MvmOp():
                 self._product(op)
             case place.MoveOp():
-                self._digital(op, "dma", [op.source], [op.target])
+                self._digital(op, _mover(op), [op.source], [op.target])
             case place.StageOp():
                 self._digital(op, op.unit.data, op.ins, op.outs)
             case place.IfOp() | place.LoopOp():
@@ -211,12 +239,23 @@ class _Issuer:
         op.location = origin.location
         self.streams[stream].append(op)
 
+    def _reload(self, op: place.ReloadOp) -> None:
+        """Streams keep order, so a layer's arrays are written when their products are over."""
+        matrix = self.matrices[op.crossbar]
+        for part in matrix.parts:
+            if part.streamed:
+                waits = self.guard.enter(part.stacks, part.layer)
+                properties = {"tiles": ints_attr((part.first, part.end)), **_node(op)}
+                event = self.order.events
+                self._issue(part.layer, waits, analog.ReloadOp, [matrix.handle], properties, op)
+                self.guard.leave(part.layer, event)
+
     def _product(self, op: place.MvmOp) -> None:
         matrix = self.matrices[op.crossbar]
         first: int | None = None
-        for layer, begin, end, stacks in matrix.layers:
-            tiles = {"tiles": ints_attr((begin, end))}
-            handle = matrix.handle
+        for part in matrix.parts:
+            layer, stacks, handle = part.layer, part.stacks, matrix.handle
+            tiles = {"tiles": ints_attr((part.first, part.end))}
             driven = self.order.events
             waits = self.hazards.read([_range(op.x)], driven) | self.guard.enter(stacks, layer)
             self._issue(layer, waits, analog.DriveOp, [handle, op.x], tiles, op)
@@ -241,12 +280,14 @@ class _Issuer:
         reads: Sequence[SSAValue],
         writes: Sequence[SSAValue],
     ) -> None:
-        if unit not in _DIGITAL:
-            raise IRError(f"a stage must run on one of {_DIGITAL}, not {unit}")
+        if unit not in self.units[:-1] or unit.startswith("layer"):
+            known = (*_OF_A_CHIP, _HOST)
+            raise IRError(f"a stage must run on one of {known} of a chip, not {unit}")
         event = self.order.events
         waits = self.hazards.read([_range(v) for v in reads], event)
         waits |= self.hazards.write([_range(v) for v in writes], event)
-        cls = {"dma": analog.MoveOp, "vector": analog.VectorOp, "host": analog.HostOp}[unit]
+        kinds = {"dma": analog.MoveOp, "vector": analog.VectorOp, "host": analog.HostOp}
+        cls = kinds[split_name(unit)[1]]
         properties, regions = _node(op), []
         if isinstance(op, place.StageOp):
             properties |= segment_sizes(len(reads), len(writes))
@@ -263,5 +304,11 @@ def _range(value: SSAValue) -> Range:
     return root.memory.data, start, start + value.type.nbytes
 
 
-def _node(op: place.MvmOp | place.StageOp | place.MoveOp) -> dict[str, Attribute]:
+def _mover(op: place.MoveOp) -> str:
+    """The ``dma`` that makes a move: that of the chip that gets it, or hands it to the host."""
+    source, target = (place.root_of(v)[0].memory.data for v in (op.source, op.target))
+    return on_chip(split_name(source if target == _HOST else target)[0], "dma")
+
+
+def _node(op: place.ReloadOp | place.MvmOp | place.StageOp | place.MoveOp) -> dict[str, Attribute]:
     return {"node": op.node} if op.node is not None else {}

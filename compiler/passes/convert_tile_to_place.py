@@ -1,11 +1,12 @@
 """Give every value a buffer and every operation a slot on a unit
 
-Reads the choices of ``place-tiles`` (attribute ``sites``) or ``assign-devices`` (attribute
-``unit``) and writes the ``place`` level.
+Reads the choices of ``place-tiles`` (attributes ``sites`` and ``rounds``) or ``assign-devices``
+(attribute ``unit``) and writes the ``place`` level.
 """
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 
 from xdsl.context import Context
 from xdsl.dialects import func
@@ -24,6 +25,7 @@ from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 from xdsl.passes import ModulePass
 
 from ...backends.targets import HOST_BYTES, SUM_BYTES, MemcapTarget, MeshTarget, Target, load_target
+from ...backends.targets.chips import on_chip, split_name
 from ...backends.targets.defects import DefectTables
 from ...dialects import graph, place, tile
 from ...dialects.attributes import (
@@ -40,6 +42,7 @@ from ...errors import IRError
 from ..placement.bufferize import HOST, Buffer, Machine, Planner, Slot
 from ..placement.machine import grid_of
 from ..placement.route import route_tiles
+from ..split_over_chips import CHIP, CHIPS
 
 #: Share of the on-chip buffer that constants may take.
 CONSTANT_SHARE = 0.5
@@ -53,25 +56,29 @@ class ConvertTileToPlace(ModulePass):
     target: str
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
-        target = load_target(self.target)
+        target, chips = load_target(self.target), 1
+        if isinstance(count := op.attributes.pop(CHIPS, None), IntegerAttr):
+            chips = count.value.data
         for function in defined_functions(op):
-            _convert(function, target)
-        op.body.block.insert_ops_before([machine_op(target)], op.body.block.first_op)  # type: ignore[arg-type]
+            _convert(function, target, chips)
+        op.body.block.insert_ops_before([machine_op(target, chips)], op.body.block.first_op)  # type: ignore[arg-type]
 
 
-def machine_op(target: Target) -> place.MachineOp:
-    """The machine of a target as the verifier sees it."""
+def machine_op(target: Target, chips: int = 1) -> place.MachineOp:
+    """The machine of a target, or of several chips of it, as the verifier sees it."""
     if isinstance(target, MemcapTarget):
-        grid = grid_of(target)
+        grid = grid_of(target, chips)
         return _machine_op(
             target.name,
             "memcap",
             [grid.layers, grid.rows, grid.cols],
             [grid.array_rows, grid.array_cols],
-            {"sram": target.sram.bytes, HOST: HOST_BYTES},
-            {"crossbar": "sram", "vector": "sram", "control": "sram", "host": HOST},
+            {on_chip(chip, "sram"): target.sram.bytes for chip in range(chips)}
+            | {HOST: HOST_BYTES},
+            _unit_memory(chips),
             grid.active,
             defects_attr(target),
+            chips,
         )
     devices = target.devices
     return _machine_op(
@@ -94,6 +101,7 @@ def _machine_op(
     units: dict[str, str],
     active: int | None,
     defects: DictionaryAttr | None = None,
+    chips: int = 1,
 ) -> place.MachineOp:
     return place.MachineOp.create(
         properties={
@@ -105,6 +113,7 @@ def _machine_op(
             "units": DictionaryAttr({k: StringAttr(v) for k, v in units.items()}),
             **({"active": IntegerAttr(active, 64)} if active is not None else {}),
             **({"defects": defects} if defects is not None else {}),
+            **({"chips": IntegerAttr(chips, 64)} if chips > 1 else {}),
         }
     )
 
@@ -116,16 +125,34 @@ def defects_attr(target: MemcapTarget) -> DictionaryAttr | None:
     return DictionaryAttr(found) if found else None
 
 
-def _planner(target: Target) -> Planner:
+def _unit_memory(chips: int) -> dict[str, str]:
+    """The memory of each unit; all of a chip's work in its buffer."""
+    near = {
+        on_chip(chip, unit): on_chip(chip, "sram")
+        for chip in range(chips)
+        for unit in ("crossbar", "vector", "control")
+    }
+    return near | {"host": HOST}
+
+
+def _links_between(source: str, target: str) -> int:
+    """Links between the chips of two memories; the host is beside all of them."""
+    if HOST in (source, target):
+        return 0
+    return abs(split_name(source)[0] - split_name(target)[0])
+
+
+def _planner(target: Target, chips: int) -> Planner:
     if isinstance(target, MemcapTarget):
-        sram = target.sram.bytes
-        reach = frozenset({HOST})
+        units = _unit_memory(chips)
+        memories = {name: target.sram.bytes for name in units.values() if name != HOST}
         machine = Machine(
-            unit_memory={"crossbar": "sram", "vector": "sram", "control": "sram", "host": HOST},
-            memory_bytes={"sram": sram, HOST: HOST_BYTES},
+            unit_memory=units,
+            memory_bytes=memories | {HOST: HOST_BYTES},
             port_memory=HOST,
-            reach={"crossbar": reach, "vector": reach, "control": reach},
-            constant_bytes={"sram": int(sram * CONSTANT_SHARE)},
+            reach={unit: frozenset({HOST}) for unit in units if unit != "host"},
+            constant_bytes={name: int(size * CONSTANT_SHARE) for name, size in memories.items()},
+            distance=_links_between,
         )
         return Planner(machine, _memcap_unit)
     machine = Machine(
@@ -138,14 +165,24 @@ def _planner(target: Target) -> Planner:
 
 def _memcap_unit(op: Operation) -> str:
     match op:
-        case tile.MvmOp():
-            return "crossbar"
         case tile.HostOp():
             return "host"
+        case tile.MvmOp():
+            unit = "crossbar"
         case ControlOp():
-            return "control"
+            unit = "control"
         case _:
-            return "vector"
+            unit = "vector"
+    return on_chip(_chip_of(op), unit)
+
+
+def _chip_of(op: Operation | None) -> int:
+    """The chip of an operation, or of the control flow that it is in."""
+    while op is not None:
+        if isinstance(chip := op.attributes.get(CHIP), IntegerAttr):
+            return chip.value.data
+        op = op.parent_op()
+    return 0
 
 
 def _mesh_unit(op: Operation, target: MeshTarget) -> str:
@@ -161,7 +198,7 @@ def port_names(function: func.FuncOp, attribute: str, count: int) -> list[str]:
     return [f"{attribute.split('_')[0]}{i}" for i in range(count)]
 
 
-def _convert(function: func.FuncOp, target: Target) -> None:
+def _convert(function: func.FuncOp, target: Target, chips: int) -> None:
     block = function.body.block
     last = block.last_op
     if not isinstance(last, func.ReturnOp):
@@ -169,7 +206,7 @@ def _convert(function: func.FuncOp, target: Target) -> None:
     programs = [op for op in block.ops if isinstance(op, tile.ProgramOp)]
     work = [op for op in block.ops if not isinstance(op, (tile.ProgramOp, func.ReturnOp))]
     args = list(block.args)
-    planner = _planner(target)
+    planner = _planner(target, chips)
     planner.plan(
         work,
         list(zip(args, port_names(function, "input_names", len(args)), strict=True)),
@@ -182,13 +219,12 @@ def _convert(function: func.FuncOp, target: Target) -> None:
         ),
     )
     new = Block()
-    writer = _Writer(new)
+    writer = _Writer(new, chips)
     for program in programs:
         writer.program(program, target)
     for buffer in planner.buffers:
         writer.buffer(buffer)
-    for slot in planner.slots:
-        writer.slot(slot)
+    writer.slots_of(planner.slots)
     new.add_op(func.ReturnOp())
     _replace_body(function, new)
 
@@ -205,10 +241,12 @@ def _replace_body(function: func.FuncOp, new: Block) -> None:
 class _Writer:
     """Writes planned buffers and slots as ops."""
 
-    def __init__(self, block: Block) -> None:
-        self.block = block
+    def __init__(self, block: Block, chips: int) -> None:
+        self.block, self.chips = block, chips
         self.values: dict[Buffer, SSAValue] = {}
         self.handles: dict[SSAValue, SSAValue] = {}
+        #: The rounds of each streamed matrix.
+        self.streamed: dict[SSAValue, int] = {}
         self.slots = 0
 
     def add(self, op: Operation) -> Operation:
@@ -226,18 +264,21 @@ class _Writer:
             properties["sites"] = sites
             if (fixed := program.attributes.get("fixed")) is not None:
                 properties["fixed"] = fixed
+            if (rounds := program.attributes.get("rounds")) is not None:
+                properties["rounds"] = rounds
+                self.streamed[program.result] = int(table_of(rounds).max())  # type: ignore[arg-type]
         else:
             unit = program.attributes.get("unit", StringAttr(target.host.name))
             properties["device"] = unit
-        new = self.add(
-            place.ProgramOp.create(properties=properties, result_types=[program.result.type])
-        )
+        new = place.ProgramOp.create(properties=properties, result_types=[program.result.type])
+        self.add(new)
         new.location = program.location
         self.handles[program.result] = new.results[0]
         if isinstance(target, MemcapTarget):
             routes = route_tiles(
                 program.tile_table,
                 table_of(properties["sites"]),  # type: ignore[arg-type]
+                new.round_table,
                 grid_of(target),
                 target.code_bytes,
                 SUM_BYTES,
@@ -263,6 +304,37 @@ class _Writer:
             op.attributes["value"] = name
         self.values[buffer] = self.add(op).results[0]
 
+    def slots_of(self, slots: Sequence[Slot]) -> None:
+        """Write the slots of the function, and the reloads of streamed matrices.
+
+        A matrix is written as soon as the product of the one before has left the arrays, so that
+        digital work goes on meanwhile; one of a single round that is used again stays.
+        """
+        uses = [s for s in slots if isinstance(s.op, tile.MvmOp) and s.op.crossbar in self.streamed]
+        follower: dict[Slot, Slot] = {}
+        for before, after in pairwise(uses):
+            assert isinstance(before.op, tile.MvmOp)
+            assert isinstance(after.op, tile.MvmOp)
+            again = before.op.crossbar is after.op.crossbar
+            if not again or self.streamed[after.op.crossbar] > 1:
+                follower[before] = after
+        if uses:
+            self._reload(uses[0])
+        for slot in slots:
+            self.slot(slot)
+            if slot in follower:
+                self._reload(follower[slot])
+
+    def _reload(self, use: Slot) -> None:
+        assert isinstance(use.op, tile.MvmOp)
+        properties: dict[str, Attribute] = {"slot": int_attr(self.slots)}
+        self.slots += 1
+        if names := node_names(use.op):
+            properties["node"] = StringAttr(" + ".join(names))
+        operands = [self.handles[use.op.crossbar]]
+        op = self.add(place.ReloadOp.create(operands=operands, properties=properties))
+        op.location = use.op.location
+
     def slot(self, slot: Slot) -> None:
         reads = [self.values[b] for b in slot.reads]
         writes = [self.values[b] for b in slot.writes]
@@ -277,11 +349,11 @@ class _Writer:
                     operands=[*reads, *writes], properties=properties
                 )
             case tile.MvmOp():
-                handle = self.handles[slot.op.crossbar]
+                handle, (_, local) = self.handles[slot.op.crossbar], split_name(slot.unit)
                 op = place.MvmOp.create(
                     operands=[handle, *reads, *writes],
                     properties=properties
-                    | ({"unit": text_attr(slot.unit)} if slot.unit != "crossbar" else {}),
+                    | ({} if local == "crossbar" else {"unit": text_attr(slot.unit)}),
                 )
             case tile.IfOp() | tile.LoopOp():
                 op = self._control(slot, reads, writes, properties)
@@ -324,7 +396,9 @@ class _Writer:
             operands=block.args,
             result_types=slot.op.result_types,
             properties=slot.op.properties,
-            attributes={k: v for k, v in slot.op.attributes.items() if k not in ("unit", "value")},
+            attributes={
+                k: v for k, v in slot.op.attributes.items() if k not in ("unit", "value", CHIP)
+            },
             regions=[slot.op.detach_region(region) for region in list(slot.op.regions)],
         )
         block.add_op(work)

@@ -11,6 +11,7 @@ from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass
 
+from ...backends.targets.chips import own_sites
 from ...dialects import analog
 from ...dialects.attributes import WeightAttr, table_of
 from ..context import say_unchanged, weights_of
@@ -42,6 +43,6 @@ class CorrectColumns(ModulePass):
             return
         for program in found:
             assert program.codes is not None
-            tables = table_of(program.tiles), table_of(program.sites)
-            gain = column_gain(weights[program.codes.data], *tables, target)
+            sites = own_sites(table_of(program.sites), target)
+            gain = column_gain(weights[program.codes.data], table_of(program.tiles), sites, target)
             program.gain = WeightAttr.of(weights.add(f"{program.weight.data}.gain", gain))

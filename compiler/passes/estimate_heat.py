@@ -45,18 +45,19 @@ class EstimateHeat(ModulePass):
             )
         whole = list(whole_ops(op))
         reads = _reads(whole)
-        layer_s, total_j = np.zeros(target.stack.layers), 0.0
+        chips = machines[0].chip_count
+        layer_s, total_j = np.zeros(chips * target.stack.layers), 0.0
         for program in whole:
             if isinstance(program, place.ProgramOp) and program.sites is not None:
                 count = reads.get(program.result, 0)
-                seconds, joules = _estimate(program, target, count)
+                seconds, joules = _estimate(program, target, count, len(layer_s))
                 layer_s, total_j = layer_s + seconds, total_j + joules
         busy_s = max(_digital_s(whole, target).values())
         heat = Heat(
             thermal_network(target),
             target.thermal.max_temperature_c,
             target.thermal.max_layer_power_w,
-            period_s(target, layer_s, busy_s, total_j),
+            period_s(target, layer_s, busy_s, total_j / chips),
             target.leakage_w,
         )
         if total_j:
@@ -76,7 +77,7 @@ def _reads(whole: list[Operation]) -> dict[SSAValue, int]:
 
 
 def _estimate(
-    program: place.ProgramOp, target: MemcapTarget, reads: int
+    program: place.ProgramOp, target: MemcapTarget, reads: int, layers: int
 ) -> tuple[np.ndarray, float]:
     """Write the energy of a matrix's tiles; seconds of each layer's controller, and joules."""
     assert program.sites is not None
@@ -86,7 +87,7 @@ def _estimate(
     program.energy = table_attr(heat_j.astype(np.float32))
     widths, width = np.unique(sizes[:, 1], return_inverse=True)
     one_s = np.array([mvm_latency_s(target, 1, cols, bits) for cols in widths.tolist()])[width]
-    seconds = read_seconds(sites[:, :3], one_s, reads, target.stack.layers)
+    seconds = read_seconds(sites[:, :3], one_s, reads, layers)
     return seconds, float(heat_j.sum())
 
 

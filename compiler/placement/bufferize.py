@@ -71,6 +71,7 @@ class Slot:
 class Machine:
     """What the planner must know: memory by unit, bytes by memory, the memory of inputs/outputs.
 
+    ``distance`` between memories decides from which of several copies a value is moved.
     ``reach`` are memories that a unit may read besides its own; ``shared_constants`` is how much of
     each memory constants may take before the largest stay in ``port_memory``.
     """
@@ -80,6 +81,7 @@ class Machine:
     port_memory: str
     reach: Mapping[str, frozenset[str]] = field(default_factory=dict)
     constant_bytes: Mapping[str, int] = field(default_factory=dict)
+    distance: Callable[[str, str], int] = lambda _from, _to: 0
 
 
 class Planner:
@@ -349,7 +351,8 @@ class Planner:
             if limit is not None and reach and self._constant_bytes[memory] + nbytes > limit:
                 memory = min(reach)
             return self._constant_in(value, memory)
-        source = next(iter(homes.values()))
+        distance = self.machine.distance
+        source = min(homes.values(), key=lambda home: distance(home.memory, memory))
         target = self._new(value, memory)
         self._slot("dma", None, [source], [target])
         return target

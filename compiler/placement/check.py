@@ -1,9 +1,9 @@
 """Checks where matrices are without trusting who placed them: arrays only, every fault in words.
 
-Rules: a tile lies inside one array of an existing site; no cell is booked twice; nothing needs what
-is broken, be it an array, a line of it or a via on the way; what had a fixed position is there;
-the legs of a block lead from each of its tiles to the port. The other rules of a placement are in
-``check_buffers`` and ``check_heat``.
+Rules: a tile lies inside one array of an existing site; no cell is booked twice at a time; nothing
+needs what is broken, be it an array, a line of it or a via on the way; what had a fixed position is
+there; the legs of a block lead from each of its tiles to the port. The other rules of a placement
+are in ``check_buffers``, ``check_heat`` and, of tiles written while running, ``check_residency``.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...backends.targets.chips import within_chip
 from ...backends.targets.defects import DefectTables
 from ...dialects.route_table import PORT, path_hops
 from .machine import SiteGrid
@@ -25,6 +26,7 @@ _PAIRS = 1 << 20
 class PlacedMatrix:
     """A matrix in arrays: its tables ``tiles`` [T, 5], ``sites`` [T, 5] and ``routes`` [T, 4].
 
+    ``rounds`` [T] is above 0 for tiles that a reload writes (check_residency.py); None: all stay.
     ``fixed`` [T, 5] are the sites that were asked for, layer -1 where none was; ``numbers`` [T] how
     tiles are called where these are not all.
     """
@@ -33,6 +35,7 @@ class PlacedMatrix:
     tiles: np.ndarray
     sites: np.ndarray
     routes: np.ndarray | None
+    rounds: np.ndarray | None = None
     fixed: np.ndarray | None = None
     numbers: np.ndarray | None = None
 
@@ -44,6 +47,13 @@ class PlacedMatrix:
     def sizes(self) -> np.ndarray:
         """(rows, cols) of each tile, [T, 2]."""
         return self.tiles[:, [2, 4]]
+
+    @property
+    def streamed(self) -> np.ndarray:
+        """Which tiles are written while the program runs, bool [T]."""
+        if self.rounds is None:
+            return np.zeros(len(self.sites), np.bool_)
+        return np.asarray(self.rounds) > 0
 
 
 def check_matrices(
@@ -61,7 +71,7 @@ def check_matrices(
         return faults
     if defects is not None and defects.any:
         for matrix in matrices:
-            faults += _check_defects(matrix, defects)
+            faults += _check_defects(matrix, defects, grid.layers // grid.chips)
     return faults + _check_overlaps(matrices, grid)
 
 
@@ -98,6 +108,7 @@ def _check_routes(matrix: PlacedMatrix, grid: SiteGrid) -> list[str]:
     if len(routes) != count:
         return [f"{matrix.name}: {count} tiles need a route each, got {len(routes)}"]
     layer, group = matrix.sites[:, 0], matrix.tiles[:, 0]
+    written = np.zeros(count) if matrix.rounds is None else matrix.rounds
     faults = []
     for parent, block, what in ((0, 1, "x_from"), (2, 3, "y_to")):
         outside = np.flatnonzero((routes[:, parent] < PORT) | (routes[:, parent] >= count))
@@ -110,13 +121,12 @@ def _check_routes(matrix: PlacedMatrix, grid: SiteGrid) -> list[str]:
             continue
         other = np.where(routes[:, parent] < 0, np.arange(count), routes[:, parent])
         start = matrix.tiles[:, block]
-        strange = (
-            (start[other] != start) | (group[other] != group) | (layer[other] != layer)
-        )  # fmt: skip
+        strange = (start[other] != start) | (group[other] != group)
+        strange |= (layer[other] != layer) | (written[other] != written)
         for tile in np.flatnonzero(strange)[:3]:
             faults.append(
                 f"{matrix.name}: {what} of tile {tile} is tile {other[tile]}, which is not in its "
-                f"{'row' if parent == 0 else 'column'} block and layer"
+                f"{'row' if parent == 0 else 'column'} block, layer and round"
             )
         if path_hops(routes[:, parent], np.zeros(count)) is None:
             faults.append(f"{matrix.name}: the legs by {what} go in a circle, not to the port")
@@ -137,9 +147,13 @@ def _check_fixed(matrix: PlacedMatrix, fixed: np.ndarray) -> list[str]:
     ]
 
 
-def _check_defects(matrix: PlacedMatrix, defects: DefectTables) -> list[str]:
-    """Tiles on dead arrays or over dead lines, and routes that need a via that is missing."""
-    broken = defects.broken(matrix.sites, matrix.sizes)
+def _check_defects(matrix: PlacedMatrix, defects: DefectTables, layers: int) -> list[str]:
+    """Tiles on dead arrays or over dead lines, and routes that need a via that is missing.
+
+    Each chip of ``layers`` has the same defects.
+    """
+    own = within_chip(matrix.sites, layers)
+    broken = defects.broken(own, matrix.sizes)
     texts = {
         "array": "is in an array that is dead",
         "row": "lies over a dead row of its array",
@@ -150,7 +164,7 @@ def _check_defects(matrix: PlacedMatrix, defects: DefectTables) -> list[str]:
         for what, text in texts.items()
         for tile in np.flatnonzero(broken[what])[:MOST_TOLD]
     ]
-    return faults + check_vias(matrix.name, matrix.sites[:, :3], defects)
+    return faults + check_vias(matrix.name, own[:, :3], defects)
 
 
 def check_vias(name: str, sites: np.ndarray, defects: DefectTables) -> list[str]:
@@ -167,9 +181,12 @@ def _site(site: np.ndarray) -> tuple[int, ...]:
 
 
 def _check_overlaps(matrices: Sequence[PlacedMatrix], grid: SiteGrid) -> list[str]:
-    sites = np.concatenate([m.sites for m in matrices]).astype(np.int64)
-    sizes = np.concatenate([m.sizes for m in matrices]).astype(np.int64)
-    owner = np.repeat(np.arange(len(matrices)), [len(m.sites) for m in matrices])
+    stays = ~np.concatenate([m.streamed for m in matrices])
+    if not stays.any():
+        return []
+    sites = np.concatenate([m.sites for m in matrices])[stays].astype(np.int64)
+    sizes = np.concatenate([m.sizes for m in matrices])[stays].astype(np.int64)
+    owner = np.repeat(np.arange(len(matrices)), [len(m.sites) for m in matrices])[stays]
     array = (sites[:, 0] * grid.rows + sites[:, 1]) * grid.cols + sites[:, 2]
     told: dict[int, str] = {}
     for first, second in _overlapping(array, sites[:, 3:], sizes):

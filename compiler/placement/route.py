@@ -19,20 +19,28 @@ _LOT = 1024
 
 
 def route_tiles(
-    tiles: np.ndarray, sites: np.ndarray, grid: SiteGrid, x_bytes: float, y_bytes: float
+    tiles: np.ndarray,
+    sites: np.ndarray,
+    rounds: np.ndarray,
+    grid: SiteGrid,
+    x_bytes: float,
+    y_bytes: float,
 ) -> np.ndarray:
     """Route table of a matrix, int32 [T, 4] in the order of ``ROUTE_COLUMNS``.
 
-    ``tiles`` [T, 5] and ``sites`` [T, 5] are its tables, ``x_bytes`` what a position sends to one
-    row, ``y_bytes`` what comes back from one column of weights.
+    ``tiles`` [T, 5], ``sites`` [T, 5] and ``rounds`` [T] are its tables: tiles of different layers
+    or rounds have trees of their own. ``x_bytes`` is what a position sends to one row, ``y_bytes``
+    what comes back from one column of weights.
     """
     routes = np.zeros((len(tiles), len(ROUTE_COLUMNS)), np.int32)
     tiles, sites = np.asarray(tiles, np.int32), np.asarray(sites, np.int32)
     stacks = np.ascontiguousarray(sites[:, 1:3].astype(np.int64))
     port = np.array(grid.port, np.int64)
+    # Which tiles work together: one number for each layer and round.
+    together = sites[:, 0].astype(np.int64) * (int(np.max(rounds, initial=0)) + 1) + rounds
     legs = []
     for parent, block, per_line, size in ((0, 1, x_bytes, 2), (2, 3, y_bytes, 4)):
-        order, starts = _blocks(sites[:, 0], tiles[:, 0], tiles[:, block])
+        order, starts = _blocks(together, tiles[:, 0], tiles[:, block])
         grown = np.empty(len(tiles), np.int64)
         parents = np.full(len(tiles), PORT, np.int64)
         _grow_trees(order, starts, stacks, port, parents, grown)
@@ -44,19 +52,19 @@ def route_tiles(
         )
     column = np.concatenate([np.full(len(leg[1]), leg[0]) for leg in legs])
     tile, start, end, nbytes = (np.concatenate([leg[i] for leg in legs]) for i in range(1, 5))
-    layer = sites[tile, 0].astype(np.int64)
-    order = np.argsort(layer, kind="stable")
+    lot = together[tile]
+    order = np.argsort(lot, kind="stable")
     bends = np.zeros(len(order), np.int32)
     mesh = np.array([grid.rows, grid.cols], np.int64)
-    _choose_bends(layer[order], start[order], end[order], nbytes[order], mesh, bends)
+    _choose_bends(lot[order], start[order], end[order], nbytes[order], mesh, bends)
     routes[tile[order], column[order]] = bends
     return routes
 
 
-def _blocks(layer: np.ndarray, group: np.ndarray, first: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Tiles by (layer, group, block): their order, and where each block starts in it."""
-    order = np.lexsort((np.arange(len(layer)), first, group, layer))
-    keys = np.stack([layer, group, first], axis=1)[order]
+def _blocks(lot: np.ndarray, group: np.ndarray, first: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Tiles by (lot, group, block): their order, and where each block starts in it."""
+    order = np.lexsort((np.arange(len(lot)), first, group, lot))
+    keys = np.stack([lot, group, first], axis=1)[order]
     new = np.concatenate([[True], (keys[1:] != keys[:-1]).any(axis=1)])
     return order, np.append(np.flatnonzero(new), len(order))
 
@@ -124,11 +132,11 @@ def _walk(loads, row0, col0, row1, col1, bend, add):  # type: ignore[no-untyped-
 
 
 @compiled()
-def _choose_bends(layer, start, end, nbytes, mesh, bends):  # type: ignore[no-untyped-def]
-    """Fills ``bends`` of legs sorted by layer; the links of each layer's legs are its own."""
+def _choose_bends(lot, start, end, nbytes, mesh, bends):  # type: ignore[no-untyped-def]
+    """Fills ``bends`` of legs sorted by lot; the links of each lot's legs are its own."""
     loads = np.zeros((4, mesh[0], mesh[1]))
     for leg in range(len(bends)):
-        if leg and layer[leg] != layer[leg - 1]:
+        if leg and lot[leg] != lot[leg - 1]:
             loads[:] = 0.0
         row0, col0, row1, col1 = start[leg, 0], start[leg, 1], end[leg, 0], end[leg, 1]
         if row0 != row1 and col0 != col1:

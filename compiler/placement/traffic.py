@@ -6,10 +6,11 @@ of their rows: neighbours in a chain are linked by what the block carries. What 
 between the port and its block is shared out over the block's tiles.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+from .pack_search import Packing
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,23 +28,28 @@ class ArrayTraffic:
     port: np.ndarray
     vias: np.ndarray
 
+    def total(self) -> np.ndarray:
+        """Bytes that each array sends and takes, [arrays]."""
+        links = np.add.reduceat(np.append(self.weight, 0.0), self.indptr[:-1])
+        links[self.indptr[:-1] == self.indptr[1:]] = 0.0
+        return links + self.port
+
 
 def array_traffic(
-    tables: Sequence[np.ndarray],
-    positions: Sequence[float],
-    array: np.ndarray,
-    arrays: int,
+    table: np.ndarray,
+    owner: np.ndarray,
+    positions: np.ndarray,
+    packing: Packing,
     x_bytes: float,
     y_bytes: float,
 ) -> ArrayTraffic:
-    """Traffic of matrices with the tile ``tables`` [T, 5], read at ``positions`` an inference.
+    """Traffic of the tiles ``table`` [T, 5] of matrices ``owner`` [T], read at ``positions`` [T].
 
-    ``array`` [tiles of all tables] is where each tile is packed. A position sends ``x_bytes`` to a
-    row and ``y_bytes`` come back from a column of weights.
+    A position sends ``x_bytes`` to a row and ``y_bytes`` come back from a column of weights.
     """
-    tiles = np.concatenate(tables).astype(np.int64)
-    matrix = np.repeat(np.arange(len(tables)), [len(t) for t in tables])
-    reads = np.repeat(np.asarray(positions, np.float64), [len(t) for t in tables])
+    tiles, matrix = table.astype(np.int64), owner
+    reads = np.asarray(positions, np.float64)
+    array, arrays = packing.array, packing.arrays
     port, vias = np.zeros(arrays), np.zeros(arrays)
     links = []
     for block, along, size, per_line in ((1, 3, 2, x_bytes), (3, 1, 4, y_bytes)):

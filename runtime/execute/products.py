@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ...backends.memcap.decode import Matrix, MemcapProgram
+from ...backends.targets.chips import own_sites
 from ...backends.targets.slicing import mean_level
 from ...errors import ProgramError
 from .crossbar import Mode as ArrayMode
@@ -105,7 +106,8 @@ class Products:
             part = slice(*tiles)
             worst = np.finfo(np.float32).max
             codes, scale = tensors[matrix.codes], tensors[matrix.scale]
-            sites, ranges = matrix.sites[part], np.minimum(matrix.adc_range[part], worst)
+            sites = own_sites(matrix.sites[part], self.program.target)
+            ranges = np.minimum(matrix.adc_range[part], worst)
             mode: ArrayMode = "noisy" if self.mode == "noisy" else "quantized"
             table, target = matrix.tiles[part], self.program.target
             self._prepared[key] = prepare_matrix(

@@ -12,6 +12,8 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from ...backends.targets.chips import split_name
+
 if TYPE_CHECKING:
     from ..validate.evaluate import Validation
 
@@ -53,10 +55,8 @@ def print_compilation(report: Mapping[str, Any]) -> None:
         where = f" on {counted(report['layers_used'], 'layer')}" if used else ""
         tiles = f", {counted(report['tiles'], 'tile')}" if used else ""
         rows.append(("arrays", f"{used:,} of {arrays:,}{where}{tiles}"))
-    for memory, size in report.get("memory_bytes", {}).items():
-        gap = report.get("buffers", {}).get(memory, {}).get("gap", 0.0)
-        more = f", {share(gap)} above what is alive at once" if gap else ""
-        rows.append((f"{memory} memory", quantity(size, "B") + more))
+    rows += _overflow(report)
+    rows += _memories(report.get("memory_bytes", {}), report.get("buffers", {}))
     if (schedule := report.get("schedule")) is not None:
         rows.append(
             (
@@ -89,6 +89,57 @@ def print_compilation(report: Mapping[str, Any]) -> None:
     _print(console, _facts(rows))
     _print_sensitivity(console, report.get("matrices", []))
     _print_host(console, report["host_ops"])
+
+
+def _memories(
+    sizes: Mapping[str, int], buffers: Mapping[str, Mapping[str, float]]
+) -> list[tuple[str, str]]:
+    """Bytes used of each memory; of those that every chip has, the most on one."""
+    most: dict[str, tuple[int, str]] = {}
+    for memory, size in sizes.items():
+        name = split_name(memory)[1]
+        most[name] = max(most.get(name, (0, memory)), (size, memory))
+    rows = []
+    for name, (size, memory) in most.items():
+        gap = buffers.get(memory, {}).get("gap", 0.0)
+        more = f", {share(gap)} above what is alive at once" if gap else ""
+        rows.append((f"{name} memory", quantity(size, "B") + more))
+    return rows
+
+
+def _overflow(report: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What a model takes that does not fit one chip at once."""
+    rows = []
+    if (chips := report.get("chips")) is not None:
+        used = chips["arrays"]
+        text = (
+            f"{chips['used']:,} with {min(used):,} to {max(used):,} arrays in use, "
+            f"{quantity(chips['crossing_bytes'], 'B')} an inference over the links between them"
+        )
+        rows.append(("chips", text))
+    if (reload := report.get("reload")) is not None:
+        rows.append(("written anew", _reload(reload)))
+    return rows
+
+
+def _reload(reload: Mapping[str, Any]) -> str:
+    """What is written in an inference, and how long the cells last."""
+    text = (
+        f"{counted(reload['arrays_written'], 'array')} an inference, through "
+        f"{reload['window_arrays']:,} of them; cells last "
+        f"{quantity(reload['inferences_to_wear_out'], 'inferences')}"
+    )
+    if (seconds := reload.get("time_to_wear_out_s")) is not None:
+        text += f", {duration(seconds)} without a pause"
+    return text
+
+
+def duration(seconds: float) -> str:
+    """``seconds`` in the largest unit of which there is one: ``3.2 days``."""
+    for size, unit in ((365.25 * 86400, "years"), (86400, "days"), (3600, "hours")):
+        if seconds >= size:
+            return f"{seconds / size:,.3g} {unit}"
+    return quantity(seconds, "s")
 
 
 def _calibration(calibration: Mapping[str, Any]) -> str:
@@ -165,6 +216,7 @@ def print_simulation(report: Mapping[str, Any]) -> None:
         ("temperature", _temperature(report)),
         *_figures(report),
     ]
+    rows += _overflow(report)
     if report["accuracy"] is not None:
         rows.append(("accuracy", _accuracy(report)))
     if (reference := report["reference"]) is not None:

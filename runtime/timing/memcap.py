@@ -3,6 +3,8 @@
 Timing never looks at values. A product streams: the first position pays the way to the furthest
 array and back, then the arrays read position after position, or the fullest link carries them if
 that is slower. Tiles that share an array are read in as many rounds as ``read_rounds`` says.
+Streamed tiles are written round by round: the first by RELOAD, each other one before its part of
+the product, which CONVERT counts.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,25 +13,32 @@ from math import prod
 
 import numpy as np
 
+from ...backends.memcap.crossing import Crossing, crossing_of
 from ...backends.memcap.decode import MemcapProgram
 from ...backends.memcap.isa import Instruction, Opcode, Stream
 from ...backends.tables import BufferEntry
 from ...backends.targets import MemcapTarget
 from ...backends.targets.memcap_cost import (
     ASSUMED_MEAN_SQUARE,
+    carry_energy_j,
+    chip_link_energy_j,
+    chip_link_latency_s,
     controller_energy_j,
     host_energy_j,
     host_latency_s,
     leakage_j,
     mvm_energy_j,
     mvm_latency_s,
+    reload_latency_s,
     settle_latency_s,
     sram_energy_j,
     sram_latency_s,
+    stored_bytes,
     traffic_energy_j,
     traffic_latency_s,
     vector_energy_j,
     vector_latency_s,
+    write_energy_j,
 )
 from ...dialects.kernel import Kernel
 from ...dialects.tile_table import ArrayCells
@@ -70,7 +79,8 @@ def time_program(
     for block in reversed(range(len(program.blocks))):  # those inside come after
         timed[block] = _time_block(costs, program.blocks[block], timed, block_runs or {})
     whole = timed[0]
-    whole.parts_j["leakage"] = leakage_j(program.target, whole.timeline.makespan_s)
+    leaked_j = leakage_j(program.target, whole.timeline.makespan_s)
+    whole.parts_j["leakage"] = program.chips * leaked_j
     return whole
 
 
@@ -154,11 +164,28 @@ class _Costs:
             Opcode.MOVE: self._move,
             Opcode.VECTOR: self._vector,
             Opcode.HOST: self._host,
+            Opcode.RELOAD: self._reload,
         }
         self._positions: dict[int, int] = {}
 
     def of(self, instruction: Instruction) -> Cost:
-        return self._costs[instruction.opcode](instruction)
+        cost = self._costs[instruction.opcode](instruction)
+        crossing = crossing_of(self.program, instruction)
+        if not crossing.links:
+            return cost
+        return self._crossed(cost, crossing)
+
+    def _crossed(self, cost: Cost, crossing: Crossing) -> Cost:
+        """``cost`` with the links between chips, which pass on what comes."""
+        links = len(crossing.links)
+        parts = {"chip_link": chip_link_energy_j(self.target, crossing.nbytes, links)}
+        seconds = chip_link_latency_s(self.target, crossing.nbytes, links)
+        held = tuple(f"chip_link{link}" for link in crossing.links)
+        return Cost(
+            max(cost.duration_s, seconds),
+            add_parts(cost.parts_j, parts),
+            (*cost.resources, *held),
+        )
 
     def reads_of(self, i: Instruction) -> dict[TileRange, float]:
         """Positions for which a CONVERT reads its tiles."""
@@ -227,6 +254,7 @@ class _Costs:
         read_s = mvm_latency_s(self.target, positions, tiles.widest, bits)
         link_s = positions * tiles.busiest_link_bytes / (self.target.links.bandwidth_gb_s * 1e9)
         duration_s = max((read_s - settle_s) * tiles.rounds, link_s - settle_s * tiles.rounds)
+        duration_s += sum(self._write_s(tiles)[1:])
         square = self.mean_square.get(i.index, ASSUMED_MEAN_SQUARE)
         level = self.mean_level.get(i.index)
         parts: dict[str, float] = {}
@@ -245,6 +273,24 @@ class _Costs:
         }
         last_s = traffic_latency_s(self.target, tiles.sums, tiles.layer)
         return Cost(last_s, energy, self._links_of(y))
+
+    def _reload(self, i: Instruction) -> Cost:
+        """Codes come from the host's memory over its link and those of the chip to the arrays."""
+        tiles = self._range(i)
+        weights = sum(round_.weights for round_ in tiles.written)
+        sent = stored_bytes(self.target, weights)
+        parts = {
+            "program": write_energy_j(self.target, weights),
+            "host_link": host_energy_j(self.target, 0.0, sent),
+            "links": carry_energy_j(self.target, sent * tiles.mean_mm, sent * tiles.mean_vias),
+        }
+        return Cost(self._write_s(tiles)[0], parts)
+
+    def _write_s(self, tiles: TileSums) -> list[float]:
+        """Time of each round that is written; [0] when all tiles stay."""
+        return [
+            reload_latency_s(self.target, round_.rows, round_.weights) for round_ in tiles.written
+        ] or [0.0]
 
     def _move(self, i: Instruction) -> Cost:
         source, target = self._buffer(i.ins[0]), self._buffer(i.outs[0])

@@ -24,7 +24,9 @@ def _placed(sizes: list[tuple[int, int]]) -> PlacedMatrix:
     packing = pack_tiles(tiles[:, [2, 4]], GRID.array_rows, GRID.array_cols)
     sites = assign_in_program_order(np.arange(packing.arrays), GRID)[packing.array]
     full = np.column_stack([sites, packing.row, packing.col]).astype(np.int32)
-    return PlacedMatrix("m", tiles, full, route_tiles(tiles, full, GRID, 1, 4))
+    return PlacedMatrix(
+        "m", tiles, full, route_tiles(tiles, full, np.zeros(len(tiles), np.int32), GRID, 1, 4)
+    )
 
 
 @given(SIZES)

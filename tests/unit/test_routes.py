@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from semc.backends.targets import load_target
 from semc.backends.targets.memcap_cost import byte_mm, traffic_energy_j, traffic_latency_s
 from semc.compiler.placement.machine import SiteGrid
+from semc.compiler.placement.pack_search import Packing
 from semc.compiler.placement.route import route_tiles
 from semc.compiler.placement.traffic import array_traffic
 from semc.dialects.route_table import link_loads, path_hops, product_traffic, reordered, within
@@ -22,6 +23,10 @@ def _grid_tiles(blocks: int, columns: int) -> np.ndarray:
     return np.column_stack([np.zeros(len(row)), row, full, col, full]).astype(np.int32)
 
 
+def _route(tiles: np.ndarray, sites: np.ndarray, grid: SiteGrid, *nbytes: float) -> np.ndarray:
+    return route_tiles(tiles, sites, np.zeros(len(tiles), np.int32), grid, *nbytes)
+
+
 def _sites(stacks: list[tuple[int, int]], layer: int = 0) -> np.ndarray:
     return np.array([(layer, r, c, 0, 0) for r, c in stacks], np.int32)
 
@@ -29,7 +34,7 @@ def _sites(stacks: list[tuple[int, int]], layer: int = 0) -> np.ndarray:
 def test_an_input_is_sent_once_and_forked() -> None:
     # Port at (3, 2); four column blocks of one row block in a line to the east of it.
     tiles, sites = _grid_tiles(1, 3), _sites([(3, 2), (3, 3), (3, 4)])
-    routes = route_tiles(tiles, sites, GRID, 1.0, 4.0)
+    routes = _route(tiles, sites, GRID, 1.0, 4.0)
     assert routes[:, 0].tolist() == [-1, 0, 1]
     assert routes[:, 2].tolist() == [-1, -1, -1]
     inputs, sums = product_traffic(tiles, sites, routes, (6, 5), 1.0, 4.0)
@@ -42,7 +47,7 @@ def test_an_input_is_sent_once_and_forked() -> None:
 
 def test_sums_of_a_column_block_are_added_on_their_way() -> None:
     tiles, sites = _grid_tiles(3, 1), _sites([(0, 2), (1, 2), (2, 2)])
-    routes = route_tiles(tiles, sites, GRID, 1.0, 4.0)
+    routes = _route(tiles, sites, GRID, 1.0, 4.0)
     assert routes[:, 2].tolist() == [1, 2, -1]
     _, sums = product_traffic(tiles, sites, routes, (6, 5), 1.0, 4.0)
     assert sums.loads[2, :, 2].tolist() == [32.0, 32.0, 32.0, 0.0, 0.0, 0.0]
@@ -52,7 +57,7 @@ def test_sums_of_a_column_block_are_added_on_their_way() -> None:
 def test_legs_bend_away_from_full_links() -> None:
     # Two row blocks at one stack: the second takes the way that the first left empty.
     tiles, sites = _grid_tiles(2, 1), _sites([(5, 4), (5, 4)])
-    routes = route_tiles(tiles, sites, GRID, 1.0, 4.0)
+    routes = _route(tiles, sites, GRID, 1.0, 4.0)
     assert routes[:, 1].tolist() == [0, 1]
     inputs, _ = product_traffic(tiles, sites, routes, (6, 5), 1.0, 4.0)
     assert inputs.loads.max() == 8.0
@@ -61,7 +66,7 @@ def test_legs_bend_away_from_full_links() -> None:
 def test_traffic_is_charged_by_the_wires_it_takes() -> None:
     target = load_target("memcap-demo")
     tiles, sites = _grid_tiles(1, 1), _sites([(0, 0)], layer=2)
-    routes = route_tiles(tiles, sites, SiteGrid(4, 4, 4, 8, 8, 1), 1.0, 4.0)
+    routes = _route(tiles, sites, SiteGrid(4, 4, 4, 8, 8, 1), 1.0, 4.0)
     inputs, sums = product_traffic(tiles, sites, routes, (4, 4), 1.0, 4.0)
     width_mm, height_mm = (um * 1e-3 for um in target.site_um)
     assert byte_mm(target, inputs) == pytest.approx(8 * 2 * (width_mm + height_mm))
@@ -86,7 +91,7 @@ def test_trees_are_no_longer_than_a_star_and_loads_add_up(
         tiles = _grid_tiles(1, len(stacks))
     layer = data.draw(st.integers(0, 1))
     sites = _sites(stacks, layer)
-    routes = route_tiles(tiles, sites, GRID, 1.0, 4.0)
+    routes = _route(tiles, sites, GRID, 1.0, 4.0)
     distance = np.abs(np.array(stacks) - GRID.port).sum(axis=1)
     for traffic, size in zip(
         product_traffic(tiles, sites, routes, (6, 5), 1.0, 4.0), (8.0, 32.0), strict=True
@@ -128,7 +133,8 @@ def test_circles_are_found_and_tables_renumbered() -> None:
 def test_traffic_between_arrays_by_hand() -> None:
     # Two row blocks x two column blocks, the last tile in the array of the first.
     tiles = _grid_tiles(2, 2)
-    traffic = array_traffic([tiles], [10.0], np.array([0, 1, 2, 0]), 3, 1.0, 4.0)
+    packing = Packing(np.array([0, 1, 2, 0]), np.zeros(4, int), np.zeros(4, int), 3, 3)
+    traffic = array_traffic(tiles, np.zeros(4, int), np.full(4, 10.0), packing, 1.0, 4.0)
     dense = np.zeros((3, 3))
     for a in range(3):
         part = slice(traffic.indptr[a], traffic.indptr[a + 1])
@@ -137,4 +143,5 @@ def test_traffic_between_arrays_by_hand() -> None:
     # Inputs 0-1 and 2-3, sums 0-2 and 1-3; tile 3 lies in array 0.
     assert dense.tolist() == [[0, x + y, x + y], [x + y, 0, 0], [x + y, 0, 0]]
     assert traffic.port.tolist() == [x + y, (x + y) / 2, (x + y) / 2]
+    assert traffic.total().tolist() == [3 * (x + y), 1.5 * (x + y), 1.5 * (x + y)]
     assert traffic.vias.tolist() == [2 * (x + y), x + y, x + y]

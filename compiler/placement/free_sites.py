@@ -1,8 +1,4 @@
-"""Assigns packed arrays to the sites that defects and fixed tiles leave.
-
-Whole arrays are taken from the port outwards, in program order. When they run out, arrays with dead
-lines take what fits the part of them that no dead line crosses.
-"""
+"""The sites that defects and fixed tiles leave."""
 
 from dataclasses import dataclass
 
@@ -41,28 +37,20 @@ class FreeSites:
             return len(extents)
         return min(whole + int((match_parts(extents, self.parts.sizes) >= 0).sum()), len(extents))
 
+    def take_parts(self, extents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Site number int32 [A] of the contents that go to parts of arrays, -1 for the others, and
+        where the cells of each start in its array, int32 [A, 2].
 
-def assign_around(
-    extents: np.ndarray, first_use: np.ndarray, free: FreeSites, grid: SiteGrid
-) -> tuple[np.ndarray, np.ndarray]:
-    """Site (layer, row, col) int32 [A, 3] of each array, and where its cells start, int32 [A, 2].
-
-    Of what fits parts of arrays, the smallest contents go there, as many as must. Needs
-    ``free.room_for(extents) == len(extents)``.
-    """
-    count = len(extents)
-    sites, starts = np.empty((count, 3), np.int32), np.zeros((count, 2), np.int32)
-    whole = grid.sites_near_first(grid.sites)
-    whole = whole[free.whole[tuple(whole.T)]]
-    rest = np.arange(count)
-    if len(whole) < count:
-        part_of = match_parts(extents, free.parts.sizes)
+        The smallest contents that fit go there, as many as must.
+        """
+        count, whole = len(extents), int(self.whole.sum())
+        site, starts = np.full(count, -1, np.int32), np.zeros((count, 2), np.int32)
+        if whole >= count:
+            return site, starts
+        part_of = match_parts(extents, self.parts.sizes)
         fits = np.flatnonzero(part_of >= 0)
         smallest = np.argsort(extents[fits].prod(axis=1), kind="stable")
-        small = fits[smallest[: count - len(whole)]]
-        sites[small] = free.parts.sites[part_of[small]]
-        starts[small] = free.parts.starts[part_of[small]]
-        rest = np.setdiff1d(rest, small)
-    rest = rest[np.argsort(first_use[rest], kind="stable")]
-    sites[rest] = whole[: len(rest)]
-    return sites, starts
+        small = fits[smallest[: count - whole]]
+        site[small] = np.ravel_multi_index(self.parts.sites[part_of[small]].T, self.whole.shape)
+        starts[small] = self.parts.starts[part_of[small]]
+        return site, starts

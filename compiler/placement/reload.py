@@ -1,0 +1,226 @@
+"""Chooses which arrays keep their weights and which are written anew in each inference.
+
+An inference drives the matrices in program order, and the next one in the same order again. A
+program is the same in each inference, so what an array holds when one begins it holds when the next
+begins. Let there be A arrays and N arrays' worth of weights, N > A, and let W arrays be written
+side by side. While they are written they hold nothing else, so A - W arrays at most keep what they
+have: N - A + W is the least that any such program writes. Here the arrays that keep their weights
+are full, and all others pass through a *window* of W arrays, round by round, which is that least.
+(Belady's rule, "A study of replacement algorithms for a virtual-storage computer", IBM Systems
+Journal 5 (1966), may go on differently in each inference; on a cyclic order it saves less than one
+of these writes an inference, which the tests show.)
+
+A larger window means fewer rounds, which take time, and more writes, which take energy. The window
+taken is that of the least time; of equal ones that of the fewest writes. More arrays than can be
+written side by side never help. A round holds weights of one matrix, so that full rounds of large
+matrices are written anew and what is small stays.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .machine import SiteGrid
+from .pack import pack_tiles
+from .pack_search import Packing
+
+#: Windows that are tried at most, evenly over all sizes; fewer sizes are tried one and all.
+_MOST_WINDOWS = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """What writing takes: time of one array, time to bring its codes, arrays side by side."""
+
+    write_s: float
+    transfer_s: float
+    side_by_side: int
+
+
+@dataclass(frozen=True, slots=True)
+class Residency:
+    """``streamed`` int64 [M]: arrays of each matrix that are written anew at each use.
+
+    They pass through ``window`` arrays. ``write_s`` is the time that takes in an inference.
+    """
+
+    window: int
+    streamed: np.ndarray
+    write_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReloadPlan:
+    """Tables of all tiles, one matrix after another.
+
+    ``sites`` int32 [T, 5] has the columns of ``place.SITE_COLUMNS``; ``rounds`` int32 [T] is 0 for
+    a tile that stays and else the round, from 1 in each matrix, in which it is written.
+    """
+
+    residency: Residency
+    sites: np.ndarray
+    rounds: np.ndarray
+
+
+def choose_residency(
+    arrays: np.ndarray, uses: np.ndarray, movable: np.ndarray, capacity: int, writing: Writing
+) -> Residency | None:
+    """The window and the streamed arrays of least time; None where no window is enough.
+
+    Args:
+        arrays: int [M], arrays that each matrix takes.
+        uses: int [M], products of an inference that drive it.
+        movable: bool [M], whether it may be written anew.
+        capacity: arrays of the chip, fewer than all matrices need.
+    """
+    arrays, uses = np.asarray(arrays, np.int64), np.asarray(uses, np.int64)
+    best: tuple[float, int, int] | None = None
+    found: Residency | None = None
+    for window in _windows(arrays, min(writing.side_by_side, capacity)):
+        needed = int(arrays.sum()) - (capacity - window)
+        streamed = stream_least(arrays, uses, movable, needed, window)
+        if streamed is None:
+            continue
+        residency = _residency(window, streamed, uses, writing)
+        cost = residency.write_s, int((uses * streamed).sum()), window
+        if best is None or cost < best:
+            best, found = cost, residency
+    return found
+
+
+def _residency(window: int, streamed: np.ndarray, uses: np.ndarray, writing: Writing) -> Residency:
+    rounds = int((uses * -(-streamed // window)).sum())
+    written = int((uses * streamed).sum())
+    write_s = max(rounds * writing.write_s, written * writing.transfer_s)
+    return Residency(window, streamed, write_s)
+
+
+def _windows(arrays: np.ndarray, most: int) -> list[int]:
+    spread = np.linspace(1, most, min(most, _MOST_WINDOWS)).astype(np.int64)
+    return np.unique(np.concatenate([spread, arrays[(arrays > 0) & (arrays <= most)]])).tolist()
+
+
+def stream_least(
+    arrays: np.ndarray, uses: np.ndarray, movable: np.ndarray, needed: int, window: int
+) -> np.ndarray | None:
+    """Arrays of each matrix to stream, int64 [M], ``needed`` in all; None where fewer may move.
+
+    Takes rounds, the fullest of the least used matrices first. With one use each the number of
+    rounds is the least there is, since k rounds hold no more than the k fullest; otherwise it is
+    a covering knapsack, and the last round taken is all that this can be above its optimum.
+    """
+    streamed = np.zeros(len(arrays), np.int64)
+    if needed <= 0:
+        return streamed
+    full, rest = np.divmod(np.where(movable, arrays, 0), window)
+    owner = np.tile(np.arange(len(arrays)), 2)
+    size = np.concatenate([np.full(len(arrays), window), rest])
+    held = size * np.concatenate([full, np.ones_like(full)])
+    order = np.lexsort((-owner, uses[owner] / np.maximum(size, 1)))
+    order = order[held[order] > 0]
+    total = np.cumsum(held[order])
+    if not len(total) or total[-1] < needed:
+        return None
+    last = int(np.searchsorted(total, needed))
+    np.add.at(streamed, owner[order[:last]], held[order[:last]])
+    streamed[owner[order[last]]] += needed - (int(total[last - 1]) if last else 0)
+    return streamed
+
+
+def pack_apart(sizes: Sequence[np.ndarray], grid: SiteGrid) -> list[Packing]:
+    """The tiles of each matrix in arrays of its own; equal tables are packed once."""
+    known: dict[bytes, Packing] = {}
+    packings = []
+    for table in sizes:
+        key = np.ascontiguousarray(table, np.int32).tobytes()
+        if key not in known:
+            known[key] = pack_tiles(table, grid.array_rows, grid.array_cols)
+        packings.append(known[key])
+    return packings
+
+
+def plan_reload(
+    sizes: Sequence[np.ndarray],
+    uses: np.ndarray,
+    movable: np.ndarray,
+    grid: SiteGrid,
+    writing: Writing,
+) -> ReloadPlan | None:
+    """Sites and rounds of tiles that do not fit ``grid`` at once; None where no window is enough.
+
+    ``sizes`` holds int [T, 2] (rows, cols) of the tiles of each matrix. Small matrices that stay
+    share arrays, so fewer need to be written anew than matrices in arrays of their own suggest.
+    """
+    packings = pack_apart(sizes, grid)
+    arrays = np.array([p.arrays for p in packings], np.int64)
+    residency = choose_residency(arrays, uses, movable, grid.capacity, writing)
+    if residency is None:
+        return None
+    window = residency.window
+    owner = np.repeat(np.arange(len(sizes)), [len(table) for table in sizes])
+    tiles = _Tiles(np.concatenate(sizes), *_columns(packings))
+
+    def kept(needed: int) -> tuple[np.ndarray, np.ndarray, Packing] | None:
+        """The streamed arrays, and the tiles that stay and their packing, if they fit."""
+        streamed = stream_least(arrays, uses, movable, needed, window)
+        if streamed is None:
+            return None
+        stays = tiles.page >= streamed[owner]
+        packing = tiles.pack(stays, grid, grid.capacity - window)
+        return None if packing is None else (streamed, stays, packing)
+
+    low, high = 0, int(residency.streamed.sum())  # too few, and enough
+    best = kept(high)
+    assert best is not None  # matrices in arrays of their own fit already
+    while high - low > 1:
+        middle = (low + high) // 2
+        found = kept(middle)
+        low, high, best = (low, middle, found) if found else (middle, high, best)
+    streamed, stays, packing = best
+    sites = tiles.sites(stays, packing, grid, window)
+    rounds = np.where(stays, 0, tiles.page // window + 1).astype(np.int32)
+    return ReloadPlan(_residency(window, streamed, uses, writing), sites, rounds)
+
+
+def _columns(packings: Sequence[Packing]) -> tuple[np.ndarray, np.ndarray]:
+    """Of all tiles, the array within its matrix [T], and the cell where it starts there [T, 2]."""
+    page = np.concatenate([p.array for p in packings]).astype(np.int64)
+    row, col = (np.concatenate([getattr(p, name) for p in packings]) for name in ("row", "col"))
+    return page, np.column_stack([row, col])
+
+
+@dataclass(frozen=True, slots=True)
+class _Tiles:
+    """All tiles: rows and columns [T, 2], and where they lie in arrays of their matrix alone."""
+
+    sizes: np.ndarray
+    page: np.ndarray
+    cell: np.ndarray
+
+    def pack(self, stays: np.ndarray, grid: SiteGrid, most: int) -> Packing | None:
+        """The tiles that stay in shared arrays; None where they take more than ``most``."""
+        sizes = self.sizes[stays].astype(np.int64)
+        if int(sizes.prod(axis=1).sum()) > most * grid.array_rows * grid.array_cols:
+            return None
+        packing = pack_tiles(sizes, grid.array_rows, grid.array_cols)
+        return packing if packing.arrays <= most else None
+
+    def sites(self, stays: np.ndarray, packing: Packing, grid: SiteGrid, window: int) -> np.ndarray:
+        """The nearest sites are the window's, which are used most; what stays lies behind."""
+        near = grid.sites_near_first(window + packing.arrays)
+        sites = np.empty((len(self.page), 5), np.int32)
+        sites[stays, :3] = near[window:][_rank_by_first_use(packing)[packing.array]]
+        sites[stays, 3:] = np.column_stack([packing.row, packing.col])
+        sites[~stays, :3] = near[self.page[~stays] % window]
+        sites[~stays, 3:] = self.cell[~stays]
+        return sites
+
+
+def _rank_by_first_use(packing: Packing) -> np.ndarray:
+    """The place of each array in the order of the first tiles that they hold."""
+    first = np.full(packing.arrays, len(packing.array), np.int64)
+    np.minimum.at(first, packing.array, np.arange(len(packing.array)))
+    rank = np.empty(packing.arrays, np.int64)
+    rank[np.argsort(first, kind="stable")] = np.arange(packing.arrays)
+    return rank
