@@ -58,9 +58,10 @@ class CompileOptions:
     """What a compilation may choose. ``keep_levels`` keeps a copy of the module at each level.
 
     ``on_overflow`` is what to do with matrices that do not fit the arrays: ``error``, ``reload`` or
-    ``chips``; ``placement_effort`` (0 to 10) is how much the engine that places arrays may try, from
-    ``seed``. ``quantization`` says how matrices get their codes and ranges. ``interpreter`` and ``product``
-    are ``runtime.interpret.interpret_function`` and ``runtime.execute.quantized_product``.
+    ``chips``; ``placement_effort`` (0 to 10) is how much the engine that places arrays may try,
+    from ``seed``. ``quantization`` says how matrices get their codes and ranges. ``interpreter``
+    and ``product`` are ``runtime.interpret.interpret_function`` and
+    ``runtime.execute.quantized_product``.
     """
 
     target: str = "memcap-demo"

@@ -29,7 +29,7 @@ class Assignment:
 
 
 def assign_sites(
-    problem: SiteProblem, *, effort: int = 1, seed: int = 0, seconds: float | None = None
+    problem: SiteProblem, *, effort: float = 1, seed: int = 0, seconds: float | None = None
 ) -> Assignment:
     """Put the arrays of ``problem`` on sites, the cheaper the more ``effort`` (0 to 10).
 

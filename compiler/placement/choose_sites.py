@@ -1,7 +1,8 @@
 """Puts packed arrays on the sites that defects and fixed tiles leave, at least traffic x distance.
 
 Whole arrays are for anything. When they run out, arrays with dead lines take what fits the part of
-them that no dead line crosses. The engine (assign.py) then places all others by their traffic.
+them that no dead line crosses. Whole matrices go to layers (choose_layers.py), and the engine
+(assign.py) places the arrays of each layer by their traffic: links between layers there are none.
 """
 
 from dataclasses import dataclass, replace
@@ -10,12 +11,16 @@ import numpy as np
 
 from ...backends.targets import SUM_BYTES, MemcapTarget
 from .assign import assign_sites
-from .curves import hilbert_index
+from .choose_layers import choose_layers
+from .curves import rectangle_ranks
 from .free_sites import FreeSites
 from .machine import SiteGrid
 from .pack_search import Packing
 from .site_problem import SiteProblem
 from .traffic import ArrayTraffic, array_traffic
+
+#: With an effort of 1, more arrays than this stay where the curve lays them.
+_REFINED_AT_ONCE = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +39,13 @@ class PlaceableTiles:
 
 @dataclass(frozen=True, slots=True)
 class LinkCosts:
-    """Energy of a byte, pJ: a step from row to row and from column to column, a level of vias."""
+    """Energy of a byte, pJ, from row to row and from column to column; bytes of a line.
+
+    A position sends ``x_bytes`` to a row, and ``y_bytes`` come back from a column of weights.
+    """
 
     row_pj: float
     col_pj: float
-    via_pj: float
     x_bytes: float
     y_bytes: float
 
@@ -49,7 +56,6 @@ class LinkCosts:
         return LinkCosts(
             links.energy_pj_per_byte_mm * height_mm,
             links.energy_pj_per_byte_mm * width_mm,
-            links.via_energy_pj_per_byte,
             target.code_bytes,
             SUM_BYTES,
         )
@@ -62,41 +68,71 @@ def choose_sites(
     grid: SiteGrid,
     links: LinkCosts,
     *,
+    heat_j: np.ndarray | None = None,
     effort: int = 1,
     seed: int = 0,
 ) -> np.ndarray:
     """Sites int32 [T, 5] (layer, row, col, array row, array column) of packed ``tiles``.
 
-    Needs ``free.room_for(extents_of(tiles, packing)) == packing.arrays``.
+    ``heat_j`` [T] is to be spread over the layers, where they have a limit of power. Needs
+    ``free.room_for(extents_of(tiles, packing)) == packing.arrays``.
     """
     packing = by_neighbourhood(tiles, packing, grid)
     fixed, starts = free.take_parts(extents_of(tiles, packing))
+    plane = grid.rows * grid.cols
+    heat = None if heat_j is None else np.bincount(packing.array, heat_j, packing.arrays)
+    room = free.whole.reshape(grid.layers, -1).sum(axis=1)
+    layer = choose_layers(_largest_owner(tiles, packing), fixed // plane, room, heat)
     traffic = array_traffic(
         tiles.table, tiles.owner, tiles.positions, packing, links.x_bytes, links.y_bytes
     )
-    problem = site_problem(tiles, packing, traffic, free, fixed, grid, links)
-    site = assign_sites(problem, effort=effort, seed=seed).site
-    at = np.stack(np.unravel_index(site, problem.shape), axis=1)[packing.array]
-    start = starts[packing.array]
-    cells = np.column_stack([packing.row, packing.col]) + start
+    if packing.arrays > _REFINED_AT_ONCE:
+        effort = effort if effort > 1 else 0
+    site = np.empty(packing.arrays, np.int64)
+    for number in np.unique(layer).tolist():
+        arrays = np.flatnonzero(layer == number)
+        problem = layer_problem(
+            traffic.among(arrays),
+            free.whole[number].reshape(-1),
+            np.where(fixed[arrays] < 0, -1, fixed[arrays] % plane).astype(np.int32),
+            grid,
+            links,
+        )
+        found = assign_sites(problem, effort=effort, seed=seed)
+        site[arrays] = number * plane + found.site
+    at = np.stack(np.unravel_index(site, free.whole.shape), axis=1)[packing.array]
+    cells = np.column_stack([packing.row, packing.col]) + starts[packing.array]
     return np.column_stack([at, cells]).astype(np.int32)
 
 
 def by_neighbourhood(tiles: PlaceableTiles, packing: Packing, grid: SiteGrid) -> Packing:
     """``packing`` with arrays numbered so that neighbours in a matrix have near numbers.
 
-    Matrices come in their order, the blocks of each along a Hilbert curve over its rows and
-    columns. The engine begins by laying arrays in their order along such a curve through the sites,
-    so that blocks that share rows or columns come to lie side by side.
+    Matrices come in their order, the blocks of each along a curve through their rectangle. The
+    engine begins by laying arrays in their order along such a curve through the sites, so that
+    blocks that share rows or columns come to lie side by side.
     """
-    blocks = tiles.table[:, [1, 3]] // np.array([grid.array_rows, grid.array_cols])
-    curve = hilbert_index(blocks, max(1, int(blocks.max(initial=0)).bit_length()))
-    order = np.lexsort((curve, tiles.table[:, 0], tiles.owner))
+    order = np.lexsort((_along_curve(tiles, grid), tiles.table[:, 0], tiles.owner))
     first = np.full(packing.arrays, len(order), np.int64)
     np.minimum.at(first, packing.array[order], np.arange(len(order)))
     rank = np.empty(packing.arrays, packing.array.dtype)
     rank[np.argsort(first, kind="stable")] = np.arange(packing.arrays)
     return replace(packing, array=rank[packing.array])
+
+
+def _along_curve(tiles: PlaceableTiles, grid: SiteGrid) -> np.ndarray:
+    """The place of each tile on the curve through the blocks of its matrix, int64 [T]."""
+    block = tiles.table[:, [1, 3]] // np.array([grid.array_rows, grid.array_cols])
+    rows, cols = (np.zeros(int(tiles.owner.max(initial=-1)) + 1, np.int64) for _ in range(2))
+    np.maximum.at(rows, tiles.owner, block[:, 0] + 1)
+    np.maximum.at(cols, tiles.owner, block[:, 1] + 1)
+    shape = np.stack([rows, cols], axis=1)[tiles.owner]
+    place = np.empty(len(block), np.int64)
+    shapes, which = np.unique(shape, axis=0, return_inverse=True)
+    for number, (height, width) in enumerate(shapes.tolist()):
+        mine = np.flatnonzero(which.reshape(-1) == number)
+        place[mine] = rectangle_ranks(height, width)[tuple(block[mine].T)]
+    return place
 
 
 def extents_of(tiles: PlaceableTiles, packing: Packing) -> np.ndarray:
@@ -107,43 +143,32 @@ def extents_of(tiles: PlaceableTiles, packing: Packing) -> np.ndarray:
     return extents
 
 
-def site_problem(
-    tiles: PlaceableTiles,
-    packing: Packing,
+def layer_problem(
     traffic: ArrayTraffic,
-    free: FreeSites,
+    allowed: np.ndarray,
     fixed: np.ndarray,
     grid: SiteGrid,
     links: LinkCosts,
 ) -> SiteProblem:
-    """What the engine minimises: the energy of the traffic, pJ.
+    """What the engine minimises in one layer: the energy of the wires, pJ.
 
-    A matrix in two layers has two trees for a block, so a link between layers costs what another
-    way to the port does, on average. Arrays of a matrix in one stack wait for each other, which
-    costs more than any way that it could save.
+    ``traffic`` is that among the layer's arrays, ``allowed`` bool [rows * cols] are its sites,
+    ``fixed`` says the one that an array must have, or -1.
     """
-    step_pj = (links.row_pj + links.col_pj) / 2
-    way = (grid.rows + grid.cols) / 4
-    busiest = traffic.total().max(initial=0.0)
-    allowed = free.whole.reshape(-1).copy()
+    allowed = allowed.copy()
     allowed[fixed[fixed >= 0]] = True
     return SiteProblem(
-        layers=grid.layers,
+        layers=1,
         rows=grid.rows,
         cols=grid.cols,
-        step_cost=(way * step_pj, links.row_pj, links.col_pj),
+        step_cost=(0.0, links.row_pj, links.col_pj),
         indptr=traffic.indptr,
         neighbour=traffic.neighbour,
         weight=traffic.weight.astype(np.float32),
         anchor_weight=traffic.port.astype(np.float32),
         port=grid.port,
-        layer_cost=(links.via_pj * np.arange(1, grid.layers + 1)).astype(np.float32),
-        layer_weight=traffic.vias.astype(np.float32),
         allowed=allowed,
         fixed=fixed,
-        group=_largest_owner(tiles, packing),
-        active=grid.active,
-        group_penalty=float(busiest * step_pj * (grid.rows + grid.cols)),
     )
 
 

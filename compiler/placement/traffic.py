@@ -15,24 +15,30 @@ from .pack_search import Packing
 
 @dataclass(frozen=True, slots=True)
 class ArrayTraffic:
-    """Bytes an inference between arrays (symmetric, CSR), to the port, and up and down the stack.
+    """Bytes an inference between arrays (symmetric, CSR) and between each and the port.
 
     The neighbours of array a are ``neighbour[indptr[a] : indptr[a + 1]]`` with ``weight`` bytes;
-    ``port`` [arrays] goes to or comes from the port and ``vias`` [arrays] crosses each level
-    between the base die and the array.
+    ``port`` [arrays] goes to or comes from the port.
     """
 
     indptr: np.ndarray
     neighbour: np.ndarray
     weight: np.ndarray
     port: np.ndarray
-    vias: np.ndarray
 
-    def total(self) -> np.ndarray:
-        """Bytes that each array sends and takes, [arrays]."""
-        links = np.add.reduceat(np.append(self.weight, 0.0), self.indptr[:-1])
-        links[self.indptr[:-1] == self.indptr[1:]] = 0.0
-        return links + self.port
+    def among(self, arrays: np.ndarray) -> "ArrayTraffic":
+        """The traffic among some ``arrays`` (rising), which are numbered anew, and to the port."""
+        number = np.full(len(self.port), -1, np.int32)
+        number[arrays] = np.arange(len(arrays))
+        row = np.repeat(np.arange(len(self.port)), np.diff(self.indptr))
+        inner = np.flatnonzero((number[row] >= 0) & (number[self.neighbour] >= 0))
+        indptr = np.searchsorted(number[row[inner]], np.arange(len(arrays) + 1))
+        return ArrayTraffic(
+            indptr.astype(np.int64),
+            number[self.neighbour[inner]],
+            self.weight[inner],
+            self.port[arrays],
+        )
 
 
 def array_traffic(
@@ -50,7 +56,7 @@ def array_traffic(
     tiles, matrix = table.astype(np.int64), owner
     reads = np.asarray(positions, np.float64)
     array, arrays = packing.array, packing.arrays
-    port, vias = np.zeros(arrays), np.zeros(arrays)
+    port = np.zeros(arrays)
     links = []
     for block, along, size, per_line in ((1, 3, 2, x_bytes), (3, 1, 4, y_bytes)):
         carried = tiles[:, size] * per_line * reads
@@ -61,9 +67,8 @@ def array_traffic(
         start = np.concatenate([[0], np.cumsum(~same)])
         share = carried[order] / np.bincount(start)[start]
         port += np.bincount(array[order], share, arrays)
-        vias += np.bincount(array, carried, arrays)
     low, high, nbytes = (np.concatenate(part) for part in zip(*links, strict=True))
-    return ArrayTraffic(*_symmetric(low, high, nbytes, arrays), port, vias)
+    return ArrayTraffic(*_symmetric(low, high, nbytes, arrays), port)
 
 
 def _symmetric(

@@ -143,5 +143,8 @@ def test_traffic_between_arrays_by_hand() -> None:
     # Inputs 0-1 and 2-3, sums 0-2 and 1-3; tile 3 lies in array 0.
     assert dense.tolist() == [[0, x + y, x + y], [x + y, 0, 0], [x + y, 0, 0]]
     assert traffic.port.tolist() == [x + y, (x + y) / 2, (x + y) / 2]
-    assert traffic.total().tolist() == [3 * (x + y), 1.5 * (x + y), 1.5 * (x + y)]
-    assert traffic.vias.tolist() == [2 * (x + y), x + y, x + y]
+    part = traffic.among(np.array([0, 2]))
+    assert part.indptr.tolist() == [0, 1, 2]
+    assert part.neighbour.tolist() == [1, 0]
+    assert part.weight.tolist() == [x + y, x + y]
+    assert part.port.tolist() == [x + y, (x + y) / 2]
