@@ -29,19 +29,27 @@ class Assignment:
 
 
 def assign_sites(
-    problem: SiteProblem, *, effort: float = 1, seed: int = 0, seconds: float | None = None
+    problem: SiteProblem,
+    *,
+    effort: float = 1,
+    seed: int = 0,
+    seconds: float | None = None,
+    given: np.ndarray | None = None,
 ) -> Assignment:
     """Put the arrays of ``problem`` on sites, the cheaper the more ``effort`` (0 to 10).
 
     Effort 0 is the first legal placement, along a space-filling curve. Otherwise the number of
     moves is proportional to the effort, and the result depends on problem, effort and seed alone.
-    With ``seconds`` the effort is what the time allows. Never costs more than the first placement.
+    With ``seconds`` the effort is what the time allows. Never costs more than the first placement,
+    nor than a legal one that is ``given`` (int [n]).
     """
     if not 0 <= effort <= _MOST_EFFORT:
         raise ValueError(f"effort must be from 0 to {_MOST_EFFORT}, got {effort}")
-    from .start_sites import first_sites
+    from .start_sites import cheapest, first_sites
 
     start = first_sites(problem)
+    if given is not None:
+        start = cheapest(problem, [np.asarray(given, np.int32), start])
     start_cost = assignment_cost(problem, start).total
     if problem.arrays == 0 or (effort == 0 and seconds is None):
         return _assignment(problem, start, start_cost, 0)

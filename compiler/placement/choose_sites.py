@@ -12,14 +12,14 @@ import numpy as np
 from ...backends.targets import SUM_BYTES, MemcapTarget
 from .assign import assign_sites
 from .choose_layers import choose_layers
-from .curves import rectangle_ranks
 from .free_sites import FreeSites
 from .machine import SiteGrid
 from .pack_search import Packing
 from .site_problem import SiteProblem
+from .strips import strip_sites
 from .traffic import ArrayTraffic, array_traffic
 
-#: With an effort of 1, more arrays than this stay where the curve lays them.
+#: With an effort of 1, more arrays than this stay where they are first laid.
 _REFINED_AT_ONCE = 20_000
 
 
@@ -77,12 +77,13 @@ def choose_sites(
     ``heat_j`` [T] is to be spread over the layers, where they have a limit of power. Needs
     ``free.room_for(extents_of(tiles, packing)) == packing.arrays``.
     """
-    packing = by_neighbourhood(tiles, packing, grid)
+    packing, height = by_columns(tiles, packing)
     fixed, starts = free.take_parts(extents_of(tiles, packing))
     plane = grid.rows * grid.cols
     heat = None if heat_j is None else np.bincount(packing.array, heat_j, packing.arrays)
     room = free.whole.reshape(grid.layers, -1).sum(axis=1)
-    layer = choose_layers(_largest_owner(tiles, packing), fixed // plane, room, heat)
+    owner = _largest_owner(tiles, packing)
+    layer = choose_layers(owner, fixed // plane, room, heat)
     traffic = array_traffic(
         tiles.table, tiles.owner, tiles.positions, packing, links.x_bytes, links.y_bytes
     )
@@ -98,41 +99,39 @@ def choose_sites(
             grid,
             links,
         )
-        found = assign_sites(problem, effort=effort, seed=seed)
+        given = None
+        if not (fixed[arrays] >= 0).any():
+            given = strip_sites(owner[arrays], height[arrays], free.whole[number], grid.port)
+        found = assign_sites(problem, effort=effort, seed=seed, given=given)
         site[arrays] = number * plane + found.site
     at = np.stack(np.unravel_index(site, free.whole.shape), axis=1)[packing.array]
     cells = np.column_stack([packing.row, packing.col]) + starts[packing.array]
     return np.column_stack([at, cells]).astype(np.int32)
 
 
-def by_neighbourhood(tiles: PlaceableTiles, packing: Packing, grid: SiteGrid) -> Packing:
-    """``packing`` with arrays numbered so that neighbours in a matrix have near numbers.
-
-    Matrices come in their order, the blocks of each along a curve through their rectangle. The
-    engine begins by laying arrays in their order along such a curve through the sites, so that
-    blocks that share rows or columns come to lie side by side.
-    """
-    order = np.lexsort((_along_curve(tiles, grid), tiles.table[:, 0], tiles.owner))
+def by_columns(tiles: PlaceableTiles, packing: Packing) -> tuple[Packing, np.ndarray]:
+    """``packing`` with arrays numbered by matrix and, in each, along its shorter side first; and
+    the blocks of that side, int [arrays] (strips.py lays them in this order)."""
+    row, col = _block_numbers(tiles, 1), _block_numbers(tiles, 3)
+    rows, cols = (np.zeros(int(tiles.owner.max(initial=-1)) + 1, np.int64) for _ in range(2))
+    np.maximum.at(rows, tiles.owner, row + 1)
+    np.maximum.at(cols, tiles.owner, col + 1)
+    upright = (rows <= cols)[tiles.owner]
+    inner, outer = np.where(upright, (row, col), (col, row))
+    order = np.lexsort((inner, outer, tiles.table[:, 0], tiles.owner))
     first = np.full(packing.arrays, len(order), np.int64)
     np.minimum.at(first, packing.array[order], np.arange(len(order)))
     rank = np.empty(packing.arrays, packing.array.dtype)
     rank[np.argsort(first, kind="stable")] = np.arange(packing.arrays)
-    return replace(packing, array=rank[packing.array])
+    height = np.minimum(rows, cols)[tiles.owner[order[np.sort(first)]]]
+    return replace(packing, array=rank[packing.array]), height
 
 
-def _along_curve(tiles: PlaceableTiles, grid: SiteGrid) -> np.ndarray:
-    """The place of each tile on the curve through the blocks of its matrix, int64 [T]."""
-    block = tiles.table[:, [1, 3]] // np.array([grid.array_rows, grid.array_cols])
-    rows, cols = (np.zeros(int(tiles.owner.max(initial=-1)) + 1, np.int64) for _ in range(2))
-    np.maximum.at(rows, tiles.owner, block[:, 0] + 1)
-    np.maximum.at(cols, tiles.owner, block[:, 1] + 1)
-    shape = np.stack([rows, cols], axis=1)[tiles.owner]
-    place = np.empty(len(block), np.int64)
-    shapes, which = np.unique(shape, axis=0, return_inverse=True)
-    for number, (height, width) in enumerate(shapes.tolist()):
-        mine = np.flatnonzero(which.reshape(-1) == number)
-        place[mine] = rectangle_ranks(height, width)[tuple(block[mine].T)]
-    return place
+def _block_numbers(tiles: PlaceableTiles, column: int) -> np.ndarray:
+    """The number of each tile's row block (``column`` 1) or column block (3) in its matrix."""
+    key = tiles.owner.astype(np.int64) << 32 | tiles.table[:, column]
+    cuts, number = np.unique(key, return_inverse=True)
+    return number.reshape(-1) - np.searchsorted(cuts, tiles.owner.astype(np.int64) << 32)
 
 
 def extents_of(tiles: PlaceableTiles, packing: Packing) -> np.ndarray:
