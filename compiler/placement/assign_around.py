@@ -47,8 +47,8 @@ def assign_around(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Site (layer, row, col) int32 [A, 3] of each array, and where its cells start, int32 [A, 2].
 
-    Of what fits parts of arrays, the smallest contents go there, as many as must. Needs
-    ``free.room_for(extents) == len(extents)``.
+    Of the contents that a matching gives parts of arrays, as many go there as must, the smallest
+    first. Needs ``free.room_for(extents) == len(extents)``.
     """
     count = len(extents)
     sites, starts = np.empty((count, 3), np.int32), np.zeros((count, 2), np.int32)
