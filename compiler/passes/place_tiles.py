@@ -50,7 +50,7 @@ class PlaceTiles(ModulePass):
         sizes = np.concatenate([t[:, [2, 4]] for t in tables])
         sites = np.concatenate(fixed)
         free = sites[:, 0] < 0
-        sites[free] = _place(target.name, sizes[free], sites[~free, :3], grid)
+        sites[free] = place_free_tiles(target.name, sizes[free], sites[~free, :3], grid)
         cuts = np.cumsum([len(t) for t in tables])[:-1]
         parts = np.split(sites, cuts)
         for program, rows, given in zip(programs, parts, fixed, strict=True):
@@ -94,7 +94,7 @@ def _fixed_sites(
     return tables
 
 
-def _place(name: str, sizes: np.ndarray, taken: np.ndarray, grid: SiteGrid) -> np.ndarray:
+def place_free_tiles(name: str, sizes: np.ndarray, taken: np.ndarray, grid: SiteGrid) -> np.ndarray:
     """Sites int32 [T, 5] of free tiles, outside the ``taken`` arrays. Raises CapacityError."""
     packing = pack_tiles(sizes, grid.array_rows, grid.array_cols)
     if not len(taken) and grid.usable is None:
