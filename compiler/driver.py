@@ -33,7 +33,7 @@ from .frontend.load import load_model
 from .frontend.lowering import lowerings
 from .pipeline import run_passes
 from .recipe import Quantization
-from .report import level_report, quantization_report
+from .report import heat_report, level_report, quantization_report
 from .weights import WeightStore
 
 if TYPE_CHECKING:
@@ -156,6 +156,7 @@ class _Driver:
         self.verified = False
         self.calibrated = 0
         self.quantization: dict[str, Any] = {}
+        self.heat: dict[str, Any] = {}
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
@@ -173,7 +174,7 @@ class _Driver:
             manifest["stats"] = dict(self.facts)
             program = emit(module, self.context.weights, self.target, manifest)
             self.facts |= program.manifest["stats"]
-            self.facts |= self.quantization
+            self.facts |= self.quantization | self.heat
         return Compilation(
             target=self.target,
             context=self.context,
@@ -245,6 +246,7 @@ class _Driver:
             return module
         with self.phase("place"):
             self.run(module, recipe.place_passes(self.options.target))
+            self.heat = heat_report(module)
         if self._reached("place", module, until):
             return module
         with self.phase("lower"):

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..backends.memcap.decode import MemcapProgram
 from ..backends.targets import MemcapTarget
-from ..backends.targets.heat import site_power_w, tile_heat_j
+from ..backends.targets.heat import site_power_w, temperature_facts, tile_heat_j
 from ..backends.targets.memcap_cost import ASSUMED_MEAN_SQUARE
 from ..backends.targets.thermal import stack_temperature_c, thermal_network
 from .timing.timed_program import TimedProgram
@@ -64,12 +64,6 @@ def temperature_report(
     inside_j = sum(joules for part, joules in parts_j.items() if part not in OUTSIDE)
     even_w = max(inside_j - float(tiles.heat_j.sum()), 0.0) / latency_s
     die_w = die_w + even_w / die_w.size
-    levels = stack_temperature_c(thermal_network(target), layer_w, die_w).max(axis=(1, 2))
-    return {
-        "hottest": float(levels.max()),
-        "hottest_layer": int(levels[1:].argmax()),
-        "layers": [float(level) for level in levels[1:]],
-        "base_die": float(levels[0]),
-        "limit": target.thermal.max_temperature_c,
-        "layer_power_w": [float(watts) for watts in layer_w.sum(axis=(1, 2))],
-    }
+    temperature_c = stack_temperature_c(thermal_network(target), layer_w, die_w)
+    limit_c = target.thermal.max_temperature_c
+    return temperature_facts(temperature_c, layer_w.sum(axis=(1, 2)), limit_c)

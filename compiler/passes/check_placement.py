@@ -22,7 +22,7 @@ from ..context import say_unchanged
 from ..placement.check import PlacedMatrix, check_matrices
 from ..placement.check_buffers import Access, PlacedBuffer, SlotUse, check_buffers
 from ..placement.check_heat import check_heat
-from ..placement.heat import Heat
+from ..placement.heat import Heat, StackHeat, stack_heat
 from ..placement.machine import SiteGrid
 from ..rewriting import whole_ops
 
@@ -52,10 +52,9 @@ def placement_faults(module: ModuleOp) -> list[str]:
     faults = []
     if machine.machine.data == "memcap":
         defects = DefectTables(**machine.defect_tables)
-        matrices, grid = _matrices(module), _grid(machine)
-        faults += check_matrices(matrices, grid, defects)
-        if not faults:
-            faults += _heat_faults(module, machine, grid)
+        faults += check_matrices(_matrices(module), _grid(machine), defects)
+        if not faults and (heat := placement_heat(module)) is not None:
+            faults += check_heat(*heat)
     return faults + _unit_faults(module, machine) + _buffer_faults(module, machine)
 
 
@@ -83,8 +82,12 @@ def _matrices(module: ModuleOp) -> list[PlacedMatrix]:
     ]
 
 
-def _heat_faults(module: ModuleOp, machine: place.MachineOp, grid: SiteGrid) -> list[str]:
-    """What is too hot, of a machine that says how it warms and tiles that say what they take."""
+def placement_heat(module: ModuleOp) -> tuple[Heat, StackHeat] | None:
+    """What the machine says of heat, and what the placement makes of it.
+
+    None where the machine does not say how it warms, or no tile what it takes (``estimate-heat``).
+    """
+    machine = next(op for op in module.ops if isinstance(op, place.MachineOp))
     numbers = machine.heat_numbers
     tables = [
         (table_of(op.sites), table_of(op.energy))
@@ -92,9 +95,11 @@ def _heat_faults(module: ModuleOp, machine: place.MachineOp, grid: SiteGrid) -> 
         if isinstance(op, place.ProgramOp) and op.sites is not None and op.energy is not None
     ]
     if numbers is None or not tables:
-        return []
+        return None
     sites, energy = (np.concatenate(parts) for parts in zip(*tables, strict=True))
-    return check_heat(sites, energy, grid, Heat.of_numbers(numbers))
+    layers, rows, cols = machine.grid.get_values()
+    heat = Heat.of_numbers(numbers)
+    return heat, stack_heat(sites, energy, (layers, rows, cols), heat)
 
 
 def _unit_faults(module: ModuleOp, machine: place.MachineOp) -> list[str]:

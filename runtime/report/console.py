@@ -53,6 +53,8 @@ def print_compilation(report: Mapping[str, Any]) -> None:
         where = f" on {counted(report['layers_used'], 'layer')}" if used else ""
         tiles = f", {counted(report['tiles'], 'tile')}" if used else ""
         rows.append(("arrays", f"{used:,} of {arrays:,}{where}{tiles}"))
+    if heat := report.get("temperature_c"):
+        rows.append(("temperature", f"{_temperature(heat)}, by the arrays alone"))
     for memory, size in report.get("memory_bytes", {}).items():
         rows.append((f"{memory} memory", quantity(size, "B")))
     if (schedule := report.get("schedule")) is not None:
@@ -162,7 +164,7 @@ def print_simulation(report: Mapping[str, Any]) -> None:
         ("throughput", quantity(report["throughput_per_s"], "inferences/s")),
         ("energy", f"{quantity(report['energy_j'], 'J')} an inference"),
         ("mean power", power),
-        ("temperature", _temperature(report)),
+        ("temperature", _temperature(report["temperature_c"])),
         ("efficiency", _efficiency(report)),
         ("density", f"{quantity(report['parameters_per_cm2'], 'parameters/cm2')} of this model"),
     ]
@@ -214,9 +216,8 @@ def _budget(value: float, budget: float, unit: str) -> str:
     return f" ({word} {quantity(budget, unit)})"
 
 
-def _temperature(report: Mapping[str, Any]) -> str:
+def _temperature(found: Mapping[str, Any] | None) -> str:
     """The hottest layer where one inference follows another; nothing for machines without."""
-    found = report["temperature_c"]
     if found is None:
         return ""
     word = "limit" if found["hottest"] <= found["limit"] else "over the limit of"
