@@ -34,7 +34,7 @@ from .frontend.load import load_model
 from .frontend.lowering import lowerings
 from .pipeline import run_passes
 from .recipe import Quantization
-from .report import level_report, quantization_report
+from .report import heat_report, level_report, quantization_report
 from .weights import WeightStore
 
 if TYPE_CHECKING:
@@ -163,6 +163,7 @@ class _Driver:
         self.verified = False
         self.calibrated = 0
         self.quantization: dict[str, Any] = {}
+        self.heat: dict[str, Any] = {}
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
@@ -181,7 +182,7 @@ class _Driver:
             program = emit(module, self.context.weights, self.target, manifest)
             program.manifest["stats"] |= overflow_report(program)
             self.facts |= program.manifest["stats"]
-            self.facts |= self.quantization
+            self.facts |= self.quantization | self.heat
         return Compilation(
             target=self.target,
             context=self.context,
@@ -257,6 +258,7 @@ class _Driver:
         with self.phase("place"):
             choices = options.on_overflow, options.placement_effort, options.seed
             self.run(module, recipe.place_passes(options.target, *choices))
+            self.heat = heat_report(module)
         if self._reached("place", module, until):
             return module
         with self.phase("lower"):

@@ -10,6 +10,7 @@ from xdsl.dialects.builtin import ModuleOp, StringAttr
 from xdsl.ir import Attribute, Operation, SSAValue
 
 from ..backends.targets import SUM_BYTES, MemcapTarget, Target
+from ..backends.targets.heat import temperature_facts
 from ..dialects import place, tile
 from ..dialects.attributes import node_names, table_of
 from ..dialects.control import repetitions
@@ -18,7 +19,7 @@ from ..dialects.types import shape_of
 from ..dialects.work import Work, host_key, host_macs, kernel_work, mvm_work
 from .buffer_report import buffer_report
 from .context import CompilerContext
-from .passes.check_placement import is_slot
+from .passes.check_placement import is_slot, placement_heat
 from .placement.machine import grid_of
 from .placement.score import RoutedMatrix, score_traffic
 from .quantize.calibration_risk import estimate_risk
@@ -70,6 +71,20 @@ def _risk_entry(op: tile.ProgramOp, target: MemcapTarget, ctx: CompilerContext) 
         ranges = table_of(op.adc_range)
         entry |= asdict(estimate_risk(codes, scale, op.tile_table, ranges, target, ctx.product))
     return entry
+
+
+def heat_report(module: ModuleOp) -> dict[str, Any]:
+    """How warm the arrays make the stack at most; read at the ``place`` level.
+
+    The figures are no part of a program: transforms may differ in their last bits between machines.
+    """
+    known = placement_heat(module)
+    if known is None:
+        return {}
+    heat, chips = known
+    found = max(chips, key=lambda chip: float(chip.temperature_c.max()))
+    facts = temperature_facts(found.temperature_c, found.layer_w, heat.max_temperature_c)
+    return {"temperature_c": {**facts, "period_s": heat.period_s}}
 
 
 def count_ops(module: ModuleOp) -> int:

@@ -12,7 +12,8 @@ import numpy as np
 
 from ..backends.memcap.decode import MemcapProgram
 from ..backends.targets import MemcapTarget
-from ..backends.targets.heat import site_power_w, tile_heat_j
+from ..backends.targets.chips import within_chip
+from ..backends.targets.heat import site_power_w, temperature_facts, tile_heat_j
 from ..backends.targets.memcap_cost import ASSUMED_MEAN_SQUARE
 from ..backends.targets.thermal import stack_temperature_c, thermal_network
 from .timing.timed_program import TimedProgram
@@ -52,24 +53,27 @@ def tile_heat(
 
 
 def temperature_report(
-    target: MemcapTarget, tiles: TileHeat, parts_j: Mapping[str, float], latency_s: float
+    target: MemcapTarget,
+    tiles: TileHeat,
+    parts_j: Mapping[str, float],
+    latency_s: float,
+    chips: int = 1,
 ) -> dict[str, Any]:
     """Temperatures in C where one inference follows another: the keys of ``temperature_c``.
 
-    ``parts_j`` is the energy of an inference by part, ``tiles`` that of the arrays among it.
+    ``parts_j`` is the energy of an inference by part, ``tiles`` that of the arrays among it. Of
+    several ``chips`` the warmest is told; what is not of the arrays is the same on each.
     """
-    stack = target.stack
+    stack, limit_c = target.stack, target.thermal.max_temperature_c
     shape = (stack.layers, stack.grid_rows, stack.grid_cols)
-    layer_w, die_w = site_power_w(tiles.sites, tiles.heat_j, shape, latency_s)
     inside_j = sum(joules for part, joules in parts_j.items() if part not in OUTSIDE)
-    even_w = max(inside_j - float(tiles.heat_j.sum()), 0.0) / latency_s
-    die_w = die_w + even_w / die_w.size
-    levels = stack_temperature_c(thermal_network(target), layer_w, die_w).max(axis=(1, 2))
-    return {
-        "hottest": float(levels.max()),
-        "hottest_layer": int(levels[1:].argmax()),
-        "layers": [float(level) for level in levels[1:]],
-        "base_die": float(levels[0]),
-        "limit": target.thermal.max_temperature_c,
-        "layer_power_w": [float(watts) for watts in layer_w.sum(axis=(1, 2))],
-    }
+    even_w = max(inside_j - float(tiles.heat_j.sum()), 0.0) / latency_s / chips
+    chip, sites = tiles.sites[:, 0] // stack.layers, within_chip(tiles.sites, stack.layers)
+    found = []
+    for number in range(chips):
+        here = chip == number
+        layer_w, die_w = site_power_w(sites[here], tiles.heat_j[here], shape, latency_s)
+        die_w = die_w + even_w / die_w.size
+        temperature_c = stack_temperature_c(thermal_network(target), layer_w, die_w)
+        found.append(temperature_facts(temperature_c, layer_w.sum(axis=(1, 2)), limit_c))
+    return max(found, key=lambda facts: float(facts["hottest"]))

@@ -78,7 +78,8 @@ class SimulationResult:
 
         assert isinstance(self.program.target, MemcapTarget)
         parts_j = self.timing.parts_j
-        return temperature_report(self.program.target, self.heat, parts_j, self.latency_s)
+        chips = self.program.manifest.get("chips", 1)
+        return temperature_report(self.program.target, self.heat, parts_j, self.latency_s, chips)
 
     def as_dict(self) -> dict[str, Any]:
         """The keys of ``semc simulate --json``."""

@@ -203,8 +203,7 @@ def _check_defects(sites: np.ndarray, tiles: np.ndarray, target: MemcapTarget) -
             tile = int(np.flatnonzero(broken)[0])
             raise ProgramError(
                 f"tiles must keep clear of what is broken on the chip: tile {tile} at (layer, row, "
-                f"col, array row, array column) {sites[tile].tolist()} needs a {what} that is not "
-                "there"
+                f"col, array row, array column) {sites[tile].tolist()} has no working {what}"
             )
 
 

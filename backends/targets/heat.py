@@ -1,5 +1,7 @@
 """Where the heat of reading arrays is made: by tile and by site, from the target alone."""
 
+from typing import Any
+
 import numpy as np
 
 from .memcap import MemcapTarget
@@ -53,3 +55,23 @@ def site_power_w(
     layer_w = np.bincount(layer * rows * cols + stack, heat_j[:, 0], minlength=np.prod(shape))
     die_w = np.bincount(stack, heat_j[:, 1], minlength=rows * cols)
     return layer_w.reshape(shape) / period_s, die_w.reshape(rows, cols) / period_s
+
+
+def temperature_facts(
+    temperature_c: np.ndarray, layer_w: np.ndarray, limit_c: float
+) -> dict[str, Any]:
+    """What reports say of temperatures in C, and of the heat that the layers make.
+
+    Args:
+        temperature_c: [layers + 1, rows, cols], level 0 being the base die.
+        layer_w: [layers].
+    """
+    levels = temperature_c.max(axis=(1, 2))
+    return {
+        "hottest": float(levels.max()),
+        "hottest_layer": int(levels[1:].argmax()),
+        "layers": [float(level) for level in levels[1:]],
+        "base_die": float(levels[0]),
+        "limit": limit_c,
+        "layer_power_w": [float(watts) for watts in layer_w],
+    }

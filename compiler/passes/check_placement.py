@@ -26,7 +26,7 @@ from ..placement.check import PlacedMatrix, check_matrices
 from ..placement.check_buffers import Access, PlacedBuffer, SlotUse, check_buffers
 from ..placement.check_heat import check_heat
 from ..placement.check_residency import ArrayUse, check_residency
-from ..placement.heat import Heat
+from ..placement.heat import Heat, StackHeat, stack_heat
 from ..placement.machine import SiteGrid
 from ..rewriting import whole_ops
 
@@ -62,8 +62,9 @@ def placement_faults(module: ModuleOp) -> list[str]:
         placed, grid = list(matrices.values()), _grid(machine)
         faults += check_matrices(placed, grid, defects)
         faults += check_residency(placed, _array_uses(module, list(matrices)), grid)
-        if not faults:
-            faults += _heat_faults(module, machine, grid)
+        if not faults and (known := placement_heat(module)) is not None:
+            heat, chips = known
+            faults += [fault for found in chips for fault in check_heat(heat, found)]
     return faults + _unit_faults(module, machine) + _buffer_faults(module, machine)
 
 
@@ -110,8 +111,12 @@ def _array_uses(module: ModuleOp, handles: Sequence[SSAValue]) -> list[ArrayUse]
     return sorted(uses, key=lambda use: use.slot)
 
 
-def _heat_faults(module: ModuleOp, machine: place.MachineOp, grid: SiteGrid) -> list[str]:
-    """What is too hot, of a machine that says how it warms and tiles that say what they take."""
+def placement_heat(module: ModuleOp) -> tuple[Heat, list[StackHeat]] | None:
+    """What the machine says of heat, and what the placement makes of it on each chip.
+
+    None where the machine does not say how it warms, or no tile what it takes (``estimate-heat``).
+    """
+    machine = next(op for op in module.ops if isinstance(op, place.MachineOp))
     numbers = machine.heat_numbers
     tables = [
         (table_of(op.sites), table_of(op.energy))
@@ -119,16 +124,13 @@ def _heat_faults(module: ModuleOp, machine: place.MachineOp, grid: SiteGrid) -> 
         if isinstance(op, place.ProgramOp) and op.sites is not None and op.energy is not None
     ]
     if numbers is None or not tables:
-        return []
+        return None
     sites, energy = (np.concatenate(parts) for parts in zip(*tables, strict=True))
-    heat, stack = Heat.of_numbers(numbers), grid.one_chip
-    chip = sites[:, 0] // stack.layers
-    own = within_chip(sites, stack.layers)
-    faults = []
-    for number in np.unique(chip):
-        here = chip == number
-        faults += check_heat(own[here], energy[here], stack, heat)
-    return faults
+    heat, stack = Heat.of_numbers(numbers), _grid(machine).one_chip
+    shape = (stack.layers, stack.rows, stack.cols)
+    chip, own = sites[:, 0] // stack.layers, within_chip(sites, stack.layers)
+    parts = [chip == number for number in np.unique(chip)]
+    return heat, [stack_heat(own[part], energy[part], shape, heat) for part in parts]
 
 
 def _unit_faults(module: ModuleOp, machine: place.MachineOp) -> list[str]:

@@ -189,7 +189,7 @@ def _tiles_of(programs: Sequence[tile.ProgramOp], loose: np.ndarray) -> Placeabl
     return PlaceableTiles(
         np.concatenate(tables)[loose],
         np.repeat(np.arange(len(programs)), counts)[loose],
-        np.repeat([positions_of(p) for p in programs], counts)[loose],
+        np.repeat([max(positions_of(p), 1) for p in programs], counts)[loose],
     )
 
 

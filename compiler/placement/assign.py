@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .machine import SiteGrid
 from .site_problem import SiteProblem, assignment_cost
 
 _MOST_EFFORT = 10
@@ -144,15 +143,3 @@ def _embedded(problem: SiteProblem, seed: int) -> np.ndarray | None:
     rng = np.random.default_rng(seed)
     points = embed_graph(problem.indptr, problem.neighbour, rng)
     return put_on(problem, fit_axes(points, problem))
-
-
-def assign_in_program_order(first_use: np.ndarray, grid: SiteGrid) -> np.ndarray:
-    """Site (layer, row, col) of each array, int32 [arrays, 3].
-
-    ``first_use`` [arrays] orders the arrays by when the program first drives them; the lowest
-    layers fill first, each from the port outwards. Needs ``len(first_use) <= grid.sites``.
-    """
-    sites = np.empty((len(first_use), 3), np.int32)
-    order = np.argsort(first_use, kind="stable")
-    sites[order] = grid.sites_near_first(len(first_use))
-    return sites

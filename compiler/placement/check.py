@@ -6,7 +6,7 @@ there; the legs of a block lead from each of its tiles to the port. The other ru
 are in ``check_buffers``, ``check_heat`` and, of tiles written while running, ``check_residency``.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -188,32 +188,27 @@ def _check_overlaps(matrices: Sequence[PlacedMatrix], grid: SiteGrid) -> list[st
     sizes = np.concatenate([m.sizes for m in matrices])[stays].astype(np.int64)
     owner = np.repeat(np.arange(len(matrices)), [len(m.sites) for m in matrices])[stays]
     array = (sites[:, 0] * grid.rows + sites[:, 1]) * grid.cols + sites[:, 2]
-    told: dict[int, str] = {}
-    for first, second in _overlapping(array, sites[:, 3:], sizes):
-        names = f"{matrices[owner[first]].name} and {matrices[owner[second]].name}"
-        told.setdefault(
-            int(array[first]),
-            f"cells of the array at (layer, row, col) {_site(sites[first])} are booked by {names}",
-        )
-        if len(told) == MOST_TOLD:
-            break
-    return list(told.values())
+    pairs = _overlapping(array, sites[:, 3:], sizes)
+    _, told = np.unique(array[pairs[:, 0]], return_index=True)
+    return [
+        f"cells of the array at (layer, row, col) {_site(sites[first])} are booked by "
+        f"{matrices[owner[first]].name} and {matrices[owner[second]].name}"
+        for first, second in pairs[told[:MOST_TOLD]].tolist()
+    ]
 
 
-def _overlapping(
-    array: np.ndarray, starts: np.ndarray, sizes: np.ndarray
-) -> Iterator[tuple[int, int]]:
-    """Pairs of tiles that share cells of an array.
+def _overlapping(array: np.ndarray, starts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Some pairs of tiles that share cells of an array, int64 [n, 2]; none only if there are none.
 
     Sorted by array and first row, a tile is compared with those that follow it and begin before it
-    ends; that many at once that memory stays small.
+    ends, about ``_PAIRS`` at once; the first of these with any that overlap are all that is told.
+    Tiles that do not overlap are few in a row of an array, so the pairs of a right placement are.
     """
     order = np.lexsort((np.arange(len(array)), starts[:, 0], array))
     array, first, size = array[order], starts[order], sizes[order]
     last = first + size
     height = int(last[:, 0].max()) + 1
-    position = array * height + first[:, 0]
-    reach = np.searchsorted(position, array * height + last[:, 0])
+    reach = np.searchsorted(array * height + first[:, 0], array * height + last[:, 0])
     follow = reach - np.arange(len(array)) - 1
     total = np.cumsum(follow)
     begin = 0
@@ -221,10 +216,11 @@ def _overlapping(
         done = total[begin] - follow[begin]
         end = max(int(np.searchsorted(total, done + _PAIRS, side="right")), begin + 1)
         part = np.arange(begin, end)
-        one = np.repeat(part, follow[begin:end])
-        other = np.arange(len(one)) - np.repeat(total[part] - follow[part] - done, follow[part])
-        other += one + 1
+        one = np.repeat(part, follow[part])
+        before = total[part] - follow[part] - done  # pairs of earlier tiles
+        other = one + 1 + np.arange(len(one)) - np.repeat(before, follow[part])
         hit = (first[one, 1] < last[other, 1]) & (first[other, 1] < last[one, 1])
-        for a, b in zip(order[one[hit]].tolist(), order[other[hit]].tolist(), strict=True):
-            yield min(a, b), max(a, b)
+        if hit.any():
+            return np.sort(np.column_stack([order[one[hit]], order[other[hit]]]), axis=1)
         begin = end
+    return np.empty((0, 2), np.int64)

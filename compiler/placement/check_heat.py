@@ -3,18 +3,11 @@
 import numpy as np
 
 from .check import MOST_TOLD
-from .heat import Heat, StackHeat, stack_heat
-from .machine import SiteGrid
+from .heat import Heat, StackHeat
 
 
-def check_heat(sites: np.ndarray, heat_j: np.ndarray, grid: SiteGrid, heat: Heat) -> list[str]:
-    """Layers that make too much heat, and levels that become too warm.
-
-    Args:
-        sites: int [T, 5] of all tiles, which lie on the grid.
-        heat_j: [T, 2] of a tile an inference, in its layer and on the base die.
-    """
-    found = stack_heat(sites, heat_j, (grid.layers, grid.rows, grid.cols), heat)
+def check_heat(heat: Heat, found: StackHeat) -> list[str]:
+    """Layers that make more heat than ``heat`` allows, and the hottest place if it is too hot."""
     return _check_power(found, heat) + _check_temperature(found, heat)
 
 

@@ -41,7 +41,8 @@ class FreeSites:
         """Site number int32 [A] of the contents that go to parts of arrays, -1 for the others, and
         where the cells of each start in its array, int32 [A, 2].
 
-        The smallest contents that fit go there, as many as must.
+        Of the contents that a matching gives parts of arrays, as many go there as must, the
+        smallest first.
         """
         count, whole = len(extents), int(self.whole.sum())
         site, starts = np.full(count, -1, np.int32), np.zeros((count, 2), np.int32)

@@ -43,7 +43,7 @@ def strip_sites(
         fits = (row < rows) & (strip * heights[number] + top + heights[number] <= rows)
         site[mine[fits]] = row[fits] * cols + left + along[fits]
         top += int(heights[number] * -(-counts[number] // length))
-    return _fill_up(site, allowed)
+    return _fill_up(site, allowed, port)
 
 
 def _columns(matrix: np.ndarray, height: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -64,12 +64,17 @@ def _strip_length(heights: np.ndarray, counts: np.ndarray, rows: int, cols: int)
     return int(lengths[side.argmin()]) if side.min() <= rows + cols else cols
 
 
-def _fill_up(site: np.ndarray, allowed: np.ndarray) -> np.ndarray:
-    """``site`` with those on no site (-1), or on one not allowed, put where there is room."""
+def _fill_up(site: np.ndarray, allowed: np.ndarray, port: tuple[int, int]) -> np.ndarray:
+    """``site`` with those on none (-1), or on one not allowed, where there is room near the port.
+
+    They lie along a curve through what they take.
+    """
     free = allowed.reshape(-1).copy()
     homeless = (site < 0) | ~free[site]
     free[site[~homeless]] = False
     left = np.flatnonzero(free)
-    ranks = rectangle_ranks(*allowed.shape).reshape(-1)[left]
-    site[homeless] = left[np.argsort(ranks, kind="stable")[: int(homeless.sum())]]
+    far = np.abs(np.stack(np.unravel_index(left, allowed.shape), axis=1) - port).sum(axis=1)
+    near = left[np.argsort(far, kind="stable")[: int(homeless.sum())]]
+    ranks = rectangle_ranks(*allowed.shape).reshape(-1)[near]
+    site[homeless] = near[np.argsort(ranks, kind="stable")]
     return site

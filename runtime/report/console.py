@@ -57,6 +57,8 @@ def print_compilation(report: Mapping[str, Any]) -> None:
         rows.append(("arrays", f"{used:,} of {arrays:,}{where}{tiles}"))
     rows += _overflow(report)
     rows += _memories(report.get("memory_bytes", {}), report.get("buffers", {}))
+    if heat := report.get("temperature_c"):
+        rows.append(("temperature", f"{_temperature(heat)}, by the arrays alone"))
     if (schedule := report.get("schedule")) is not None:
         rows.append(
             (
@@ -213,7 +215,7 @@ def print_simulation(report: Mapping[str, Any]) -> None:
         ("target", f"{report['target']}, {area}"),
         ("run", _run_line(report)),
         ("mean power", power),
-        ("temperature", _temperature(report)),
+        ("temperature", _temperature(report["temperature_c"])),
         *_figures(report),
     ]
     rows += _overflow(report)
@@ -298,9 +300,8 @@ def _budget(value: float, budget: float, unit: str) -> str:
     return f" ({word} {quantity(budget, unit)})"
 
 
-def _temperature(report: Mapping[str, Any]) -> str:
+def _temperature(found: Mapping[str, Any] | None) -> str:
     """The hottest layer where one inference follows another; nothing for machines without."""
-    found = report["temperature_c"]
     if found is None:
         return ""
     word = "limit" if found["hottest"] <= found["limit"] else "over the limit of"

@@ -17,7 +17,7 @@ from semc.compiler.placement.reload import (
     plan_reload,
     stream_least,
 )
-from semc.compiler.placement.route import route_sites
+from semc.compiler.placement.route import route_tiles
 
 GRID = SiteGrid(layers=2, rows=2, cols=3, array_rows=16, array_cols=8, active=1)
 WRITING = Writing(write_s=1.0, transfer_s=0.1, side_by_side=6)
@@ -132,12 +132,23 @@ TILES = st.lists(
 )
 
 
+def _rows(sizes: np.ndarray) -> np.ndarray:
+    """Rows of a tile table, below each other in one column of blocks."""
+    rows = np.zeros((len(sizes), 5), np.int32)
+    rows[:, [2, 4]] = sizes
+    rows[:, 1] = np.arange(len(sizes))
+    return rows
+
+
 def _placed(sizes: list[np.ndarray], plan: ReloadPlan) -> list[PlacedMatrix]:
     cuts = np.cumsum([len(table) for table in sizes])[:-1]
     parts = zip(sizes, np.split(plan.sites, cuts), np.split(plan.rounds, cuts), strict=True)
     return [
-        PlacedMatrix(f"m{n}", table, sites, route_sites(sites[:, :3], GRID), rounds)
+        PlacedMatrix(
+            f"m{n}", tiles, sites, route_tiles(tiles, sites, rounds, GRID, 1.0, 4.0), rounds
+        )
         for n, (table, sites, rounds) in enumerate(parts)
+        for tiles in [_rows(table)]
     ]
 
 

@@ -269,6 +269,16 @@ def test_documentation_names_every_key():
         assert missing == []
 
 
+def test_documentation_names_every_key_of_optional_sections():
+    text = (Path(__file__).parents[2] / "docs" / "targets.md").read_text()
+
+    for section in ("defects", "digital", "technology", "thermal"):
+        assert f"### `{section}`" in text
+    models = (targets.defects.Defects, targets.thermal.Thermal)
+
+    assert [key for model in models for key in model.model_fields if f"`{key}`" not in text] == []
+
+
 def _keys(data: dict) -> set[str]:
     found = set()
     for key, value in data.items():

@@ -4,9 +4,9 @@
 place.machine "chip" machine "memcap" grid [1, 1, 2] array [128, 32] memories {sram = 1024 : i64} units {crossbar = "sram", control = "sram"}
 func.func @overwritten_since() {
   %a = place.program <"a"> tiles dense<[[0, 0, 4, 0, 4]]> : tensor<1x5xi32> sites dense<[[0, 0, 0, 0, 0]]> : tensor<1x5xi32> rounds dense<[1]> : tensor<1xi32> : !tile.crossbar<1x4x4>
-  place.route %a dense<[[0, 0, 0, 1, 1]]> : tensor<1x5xi32> : !tile.crossbar<1x4x4>
+  place.route %a dense<[[-1, 0, -1, 0]]> : tensor<1x4xi32> : !tile.crossbar<1x4x4>
   %b = place.program <"b"> tiles dense<[[0, 0, 4, 0, 4]]> : tensor<1x5xi32> sites dense<[[0, 0, 0, 0, 0]]> : tensor<1x5xi32> rounds dense<[1]> : tensor<1xi32> : !tile.crossbar<1x4x4>
-  place.route %b dense<[[0, 0, 0, 1, 1]]> : tensor<1x5xi32> : !tile.crossbar<1x4x4>
+  place.route %b dense<[[-1, 0, -1, 0]]> : tensor<1x4xi32> : !tile.crossbar<1x4x4>
   %x = place.buffer "sram" at 0 port "input:x" : !place.buffer<tensor<1x4xf32>>
   %y = place.buffer "sram" at 64 : !place.buffer<tensor<1x4xf32>>
   place.reload %a slot 0 : !tile.crossbar<1x4x4>
@@ -21,7 +21,7 @@ func.func @overwritten_since() {
 place.machine "chip" machine "memcap" grid [1, 1, 2] array [128, 32] memories {sram = 1024 : i64} units {crossbar = "sram", control = "sram"}
 func.func @never_written() {
   %a = place.program <"a"> tiles dense<[[0, 0, 4, 0, 4]]> : tensor<1x5xi32> sites dense<[[0, 0, 0, 0, 0]]> : tensor<1x5xi32> rounds dense<[1]> : tensor<1xi32> : !tile.crossbar<1x4x4>
-  place.route %a dense<[[0, 0, 0, 1, 1]]> : tensor<1x5xi32> : !tile.crossbar<1x4x4>
+  place.route %a dense<[[-1, 0, -1, 0]]> : tensor<1x4xi32> : !tile.crossbar<1x4x4>
   %x = place.buffer "sram" at 0 port "input:x" : !place.buffer<tensor<1x4xf32>>
   %y = place.buffer "sram" at 64 : !place.buffer<tensor<1x4xf32>>
   place.mvm %a, %x -> %y slot 0 : !tile.crossbar<1x4x4>, !place.buffer<tensor<1x4xf32>> -> !place.buffer<tensor<1x4xf32>>
@@ -34,7 +34,7 @@ func.func @never_written() {
 place.machine "chip" machine "memcap" grid [1, 1, 2] array [128, 32] memories {sram = 1024 : i64} units {crossbar = "sram", control = "sram"}
 func.func @only_the_last_round_is_left() {
   %a = place.program <"a"> tiles dense<[[0, 0, 2, 0, 4], [0, 2, 2, 0, 4]]> : tensor<2x5xi32> sites dense<[[0, 0, 0, 0, 0], [0, 0, 0, 0, 0]]> : tensor<2x5xi32> rounds dense<[1, 2]> : tensor<2xi32> : !tile.crossbar<1x4x4>
-  place.route %a dense<[[0, 0, 0, 1, 1], [0, 0, 0, 1, 1]]> : tensor<2x5xi32> : !tile.crossbar<1x4x4>
+  place.route %a dense<[[-1, 0, -1, 0], [-1, 0, -1, 0]]> : tensor<2x4xi32> : !tile.crossbar<1x4x4>
   %x = place.buffer "sram" at 0 port "input:x" : !place.buffer<tensor<1x4xf32>>
   %y = place.buffer "sram" at 64 : !place.buffer<tensor<1x4xf32>>
   place.reload %a slot 0 : !tile.crossbar<1x4x4>
@@ -49,9 +49,9 @@ func.func @only_the_last_round_is_left() {
 place.machine "chip" machine "memcap" grid [1, 1, 2] array [128, 32] memories {sram = 1024 : i64} units {crossbar = "sram", control = "sram"}
 func.func @beside_what_stays() {
   %a = place.program <"a"> tiles dense<[[0, 0, 4, 0, 4]]> : tensor<1x5xi32> sites dense<[[0, 0, 0, 0, 0]]> : tensor<1x5xi32> rounds dense<[1]> : tensor<1xi32> : !tile.crossbar<1x4x4>
-  place.route %a dense<[[0, 0, 0, 1, 1]]> : tensor<1x5xi32> : !tile.crossbar<1x4x4>
+  place.route %a dense<[[-1, 0, -1, 0]]> : tensor<1x4xi32> : !tile.crossbar<1x4x4>
   %b = place.program <"b"> tiles dense<[[0, 0, 4, 0, 4]]> : tensor<1x5xi32> sites dense<[[0, 0, 0, 8, 8]]> : tensor<1x5xi32> : !tile.crossbar<1x4x4>
-  place.route %b dense<[[0, 0, 0, 1, 1]]> : tensor<1x5xi32> : !tile.crossbar<1x4x4>
+  place.route %b dense<[[-1, 0, -1, 0]]> : tensor<1x4xi32> : !tile.crossbar<1x4x4>
   %x = place.buffer "sram" at 0 port "input:x" : !place.buffer<tensor<1x4xf32>>
   %y = place.buffer "sram" at 64 : !place.buffer<tensor<1x4xf32>>
   place.reload %a slot 0 : !tile.crossbar<1x4x4>
@@ -65,7 +65,7 @@ func.func @beside_what_stays() {
 place.machine "chip" machine "memcap" grid [1, 1, 2] array [128, 32] memories {sram = 1024 : i64} units {crossbar = "sram", control = "sram"}
 func.func @two_tiles_of_a_round_on_one_cell() {
   %a = place.program <"a"> tiles dense<[[0, 0, 2, 0, 4], [0, 2, 2, 0, 4]]> : tensor<2x5xi32> sites dense<[[0, 0, 0, 0, 0], [0, 0, 0, 0, 0]]> : tensor<2x5xi32> rounds dense<[1, 1]> : tensor<2xi32> : !tile.crossbar<1x4x4>
-  place.route %a dense<[[0, 0, 0, 1, 1], [0, 0, 0, 1, 1]]> : tensor<2x5xi32> : !tile.crossbar<1x4x4>
+  place.route %a dense<[[-1, 0, -1, 0], [-1, 0, -1, 0]]> : tensor<2x4xi32> : !tile.crossbar<1x4x4>
   %x = place.buffer "sram" at 0 port "input:x" : !place.buffer<tensor<1x4xf32>>
   %y = place.buffer "sram" at 64 : !place.buffer<tensor<1x4xf32>>
   place.reload %a slot 0 : !tile.crossbar<1x4x4>
@@ -79,9 +79,9 @@ func.func @two_tiles_of_a_round_on_one_cell() {
 place.machine "chip" machine "memcap" grid [1, 1, 2] array [128, 32] memories {sram = 1024 : i64} units {crossbar = "sram", control = "sram"}
 func.func @needless() {
   %a = place.program <"a"> tiles dense<[[0, 0, 4, 0, 4]]> : tensor<1x5xi32> sites dense<[[0, 0, 0, 0, 0]]> : tensor<1x5xi32> : !tile.crossbar<1x4x4>
-  place.route %a dense<[[0, 0, 0, 1, 1]]> : tensor<1x5xi32> : !tile.crossbar<1x4x4>
+  place.route %a dense<[[-1, 0, -1, 0]]> : tensor<1x4xi32> : !tile.crossbar<1x4x4>
   %b = place.program <"b"> tiles dense<[[0, 0, 4, 0, 4]]> : tensor<1x5xi32> sites dense<[[0, 0, 0, 0, 0]]> : tensor<1x5xi32> rounds dense<[1]> : tensor<1xi32> : !tile.crossbar<1x4x4>
-  place.route %b dense<[[0, 0, 0, 1, 1]]> : tensor<1x5xi32> : !tile.crossbar<1x4x4>
+  place.route %b dense<[[-1, 0, -1, 0]]> : tensor<1x4xi32> : !tile.crossbar<1x4x4>
   %x = place.buffer "sram" at 0 port "input:x" : !place.buffer<tensor<1x4xf32>>
   %y = place.buffer "sram" at 64 : !place.buffer<tensor<1x4xf32>>
   place.reload %a slot 0 : !tile.crossbar<1x4x4>
@@ -95,7 +95,7 @@ func.func @needless() {
 place.machine "chip" machine "memcap" grid [1, 1, 2] array [128, 32] memories {sram = 1024 : i64} units {crossbar = "sram", control = "sram"}
 func.func @in_a_loop() {
   %a = place.program <"a"> tiles dense<[[0, 0, 4, 0, 4]]> : tensor<1x5xi32> sites dense<[[0, 0, 0, 0, 0]]> : tensor<1x5xi32> rounds dense<[1]> : tensor<1xi32> : !tile.crossbar<1x4x4>
-  place.route %a dense<[[0, 0, 0, 1, 1]]> : tensor<1x5xi32> : !tile.crossbar<1x4x4>
+  place.route %a dense<[[-1, 0, -1, 0]]> : tensor<1x4xi32> : !tile.crossbar<1x4x4>
   %x = place.buffer "sram" at 0 port "input:x" : !place.buffer<tensor<1x4xf32>>
   %y = place.buffer "sram" at 64 : !place.buffer<tensor<1x4xf32>>
   %i = place.buffer "sram" at 128 : !place.buffer<tensor<i64>>

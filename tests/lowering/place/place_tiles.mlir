@@ -12,10 +12,10 @@ func.func @main() {
 
 // -----
 
-// A tile that fills an array has it alone; the next goes to the neighbour.
+// A tile that fills an array has it alone; both take their input from the port's side.
 // CHECK-LABEL: func.func @full
 // CHECK: tile.program <"a">
-// CHECK-SAME: sites = dense<{{\[\[}}0, 2, 2, 0, 0], [0, 1, 2, 0, 0]]>
+// CHECK-SAME: sites = dense<{{\[\[}}0, 1, 2, 0, 0], [0, 2, 2, 0, 0]]>
 func.func @full() {
   %a = tile.program <"a"> tiles dense<[[0, 0, 128, 0, 32], [0, 128, 128, 0, 32]]> : tensor<2x5xi32> : !tile.crossbar<1x256x32>
   func.return
