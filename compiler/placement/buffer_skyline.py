@@ -97,7 +97,7 @@ def climb(lives, sizes, by_first, begin, priority, bound, tries, state):  # type
                 reaching += 1
         target = high[int(_next(state) * reaching)]
         changed[:] = priority
-        for _ in range(1 + int(_next(state) * _next(state) * 8)):
+        for _ in range(1 + int(_next(state) * _next(state) * 4)):
             i = int(_next(state) * n)
             for _ in range(30):
                 if lives[i, 0] <= lives[target, 1] and lives[i, 1] >= lives[target, 0]:

@@ -18,6 +18,8 @@ ALIGNMENT_BYTES = 64
 #: square of the buffers.
 TRIES = 5_000
 _STEPS = 600_000_000
+#: Searches more where buffers would otherwise not fit.
+_RESTARTS = 8
 #: Pairs alive together that the constructions may look at.
 _WORK = 10_000_000
 #: Pairs that are listed; where there are more, they are looked for.
@@ -51,7 +53,7 @@ def allocate(
     offsets[always] = np.cumsum(sizes[always]) - sizes[always]
     if not always.all():
         rest = _Arena.of(sizes[~always], lives[~always])
-        offsets[~always] = base + rest.lowest(bound - base, tries, seed)
+        offsets[~always] = base + rest.lowest(bound - base, capacity_bytes - base, tries, seed)
     peak = int((offsets + sizes).max())
     if peak > min(bound, capacity_bytes):
         # Those that always live need not be lowest in what one order alone finds.
@@ -107,8 +109,11 @@ class _Arena:
             others = list_conflicts(np.argsort(first, kind="stable"), first, last, start)
         return _Arena(sizes, lives, start, others, pairs)
 
-    def lowest(self, bound: int, tries: int, seed: int) -> np.ndarray:
-        """The offsets of the lowest peak that is found, but not below ``bound``."""
+    def lowest(self, bound: int, capacity: int, tries: int, seed: int) -> np.ndarray:
+        """The offsets of the lowest peak that is found, but not below ``bound``.
+
+        The search starts anew some times while the peak is over ``capacity`` and may fit.
+        """
         best, best_peak = self.sizes, _ANY
         for order, best_fit in self._plans():
             offsets, peak, _ = self._place(order, _ANY, best_fit)
@@ -117,8 +122,15 @@ class _Arena:
             if peak <= bound:
                 return best
         steps = min(tries, _STEPS // len(self.sizes) ** 2)
-        stacked = self._stack(bound, steps, seed) if steps else best
-        return stacked if (stacked + self.sizes).max() < best_peak else best
+        for turn in range(1 + _RESTARTS if steps else 0):
+            if turn and not bound <= capacity < best_peak:
+                break
+            goal = capacity if turn else bound
+            offsets = self._stack(goal, steps, seed + turn)
+            peak = int((offsets + self.sizes).max())
+            if peak < best_peak:
+                best, best_peak = offsets, peak
+        return best
 
     def _stack(self, bound: int, steps: int, seed: int) -> np.ndarray:
         """Offsets by a search over the priorities with which buffers are stacked."""
