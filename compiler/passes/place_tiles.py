@@ -5,6 +5,7 @@ Writes the attribute ``sites`` (one row a tile, columns of ``place.SITE_COLUMNS`
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from xdsl.context import Context
@@ -22,6 +23,9 @@ from ..placement.machine import SiteGrid, grid_of
 from ..placement.pack import SHARING, Sharing, pack_tiles
 from ..placement.pack_search import Packing
 from ..rewriting import whole_ops
+
+if TYPE_CHECKING:
+    from ...backends.targets import MemcapTarget
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,8 @@ class PlaceTiles(ModulePass):
             grid.array_rows,
             grid.array_cols,
             owner=np.repeat(np.arange(len(programs)), counts),
-            positions=np.repeat([positions_of(p) for p in programs], counts),
+            positions=np.array([positions_of(p) for p in programs]),
+            read_cost=_read_cost(target),
             arrays=grid.sites,
             sharing=_sharing(self.packing),
         )
@@ -70,6 +75,14 @@ def positions_of(program: tile.ProgramOp) -> int:
     return sum(
         shape_of(op.x)[-2] * repetitions(op) for op in products if isinstance(op, tile.MvmOp)
     )
+
+
+def _read_cost(target: "MemcapTarget") -> tuple[float, float]:
+    """Seconds of a round of reads, and of each column of weights in it."""
+    from ...backends.targets.memcap_cost import mvm_latency_s
+
+    round_s, full_s = (mvm_latency_s(target, 1, cols) for cols in (0, target.weight_cols))
+    return round_s, (full_s - round_s) / target.weight_cols
 
 
 def _sharing(name: str) -> Sharing:

@@ -20,6 +20,8 @@ FREE_CAP = 256
 #: Ways to choose among free rectangles: least short side left, least long side left, least area
 #: left, lowest, and longest contact with what is placed.
 RULES = 5
+#: Rectangles of a usual step of the search.
+USUAL = 32
 #: Bins that a step of the search packs anew, at most.
 RUINED = 3
 
@@ -202,7 +204,9 @@ def improve(heights, widths, rows, cols, spot, bins, weight, tries, state):  # t
     """Try to place the pool (``spot`` [n, 3] of bin, row, col with bin -1) into ``bins`` bins.
 
     Changes ``spot``, ``weight`` float64 [n] and the random ``state`` uint64 [1] in place. Returns
-    the number of rectangles still in the pool; stops at none, or after ``tries`` steps.
+    the number of rectangles still in the pool and the tries made; stops at none, or after
+    ``tries``. A step that packs more than ``USUAL`` rectangles counts as several tries, with the
+    square of their number, as its time does.
     """
     n = len(heights)
     first = np.full(bins + 1, -1, np.int64)  # of each bin's rectangles; the last list is the pool
@@ -226,9 +230,8 @@ def improve(heights, widths, rows, cols, spot, bins, weight, tries, state):  # t
     item, key = np.empty(n, np.int64), np.empty(n, np.float64)
     new = np.empty((n, 3), np.int64)
     stale = 0
-    for _ in range(tries):
-        if pooled == 0:
-            break
+    made = 0
+    while made < tries and pooled > 0:
         draw = _next(state)
         ruined = min(bins, 1 if draw < 0.25 else (2 if draw < 0.8 else 3))
         for k in range(ruined):
@@ -269,6 +272,7 @@ def improve(heights, widths, rows, cols, spot, bins, weight, tries, state):  # t
                 item[at], key[at] = i, value
                 m += 1
                 i = after[i]
+        made += max(1, m * m // USUAL**2)
         rule = int(_next(state) * RULES)
         first_fit = _next(state) < 0.5
         for k in range(ruined):
@@ -328,4 +332,4 @@ def improve(heights, widths, rows, cols, spot, bins, weight, tries, state):  # t
                 weight[i] += heights[i] * widths[i] / (rows * cols)
                 pool_weight += weight[i]
                 i = after[i]
-    return pooled
+    return pooled, made

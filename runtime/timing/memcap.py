@@ -214,17 +214,27 @@ class _Costs:
         return Cost(first_s, energy, self._links_of(x))
 
     def _integrate(self, i: Instruction) -> Cost:
-        settle_s = settle_latency_s(self.target, self._positions[i.index])
-        return Cost(settle_s * self._range(i).rounds, {})
+        rounds, _ = self._slowest(i)
+        return Cost(rounds * settle_latency_s(self.target, self._positions[i.index]), {})
+
+    def _slowest(self, i: Instruction) -> tuple[int, float]:
+        """Rounds and time of the array that takes longest to read all positions."""
+        positions, bits = self._positions[i.index], self.program.matrices[i.index].adc_bits
+        times = [
+            (sum(mvm_latency_s(self.target, positions, cols, bits) for cols in rounds), len(rounds))
+            for rounds in self._range(i).rounds
+        ]
+        read_s, count = max(times)
+        return count, read_s
 
     def _convert(self, i: Instruction) -> Cost:
         tiles, positions = self._range(i), self._positions[i.index]
-        settle_s = settle_latency_s(self.target, positions)
         bits = self.program.matrices[i.index].adc_bits
-        read_s = mvm_latency_s(self.target, positions, tiles.widest, bits)
+        rounds, read_s = self._slowest(i)
+        settle_s = rounds * settle_latency_s(self.target, positions)
         carried = tiles.rows_total * positions * self.target.numerics.input_bits / 8
         link_s = carried / (self.target.links.bandwidth_gb_s * 1e9)
-        duration_s = max((read_s - settle_s) * tiles.rounds, link_s - settle_s * tiles.rounds)
+        duration_s = max(read_s, link_s) - settle_s
         square = self.mean_square.get(i.index, ASSUMED_MEAN_SQUARE)
         level = self.mean_level.get(i.index)
         parts: dict[str, float] = {}
@@ -319,8 +329,8 @@ class _TileRange:
     weights: int
     rows_total: int
     cols_total: int
-    widest: int
-    rounds: int
+    #: Columns of each round, for each array that differs.
+    rounds: list[tuple[int, ...]]
     max_hops: int
     mean_mm: float
     mean_vias: float
@@ -338,7 +348,6 @@ class _TileRange:
             weights=int((rows * cols).sum()),
             rows_total=int(rows.sum()),
             cols_total=int(cols.sum()),
-            widest=int(cols.max()),
             rounds=read_rounds(matrix.tiles[part], matrix.sites[part], cells),
             max_hops=int(hops.max() + vias.max()),
             mean_mm=site_distance_mm(target, float(hops.mean()) / 2, float(hops.mean()) / 2),
