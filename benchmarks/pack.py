@@ -114,8 +114,8 @@ def read_instances(path: Path) -> Iterator[Instance]:
 
 def measure_bins(instances: Sequence[Instance], seconds: float) -> dict[str, Any]:
     """One row: all instances packed with ``seconds`` each, and every packing checked."""
-    warm = np.array([[5, 4], [5, 5], [4, 4], [3, 7], [6, 6], [6, 5], [5, 6]])
-    pack_rectangles(warm, 10, 10, tries=1000)  # loads what is compiled
+    warm = np.random.default_rng(0).integers(5, 25, (60, 2))
+    pack_rectangles(warm, 40, 40, tries=1000)  # loads what is compiled
     bins, spent = [], []
     for instance in instances:
         start = time.perf_counter()

@@ -73,12 +73,12 @@ def _stack_up(lives, sizes, by_first, begin, priority, offsets, end, start, heig
 
 
 @compiled()
-def climb(lives, sizes, by_first, begin, priority, bound, tries, state):  # type: ignore[no-untyped-def]
+def climb(lives, sizes, by_first, begin, priority, bound, tries, rng):  # type: ignore[no-untyped-def]
     """The offsets int64 [n] of the lowest peak found from ``priority`` float64 [n] on.
 
     A step changes the priorities of a few buffers that are alive together with one that reaches
     above ``bound``, and is kept where neither the peak rises nor what lies above the bound does.
-    Ends at ``bound`` or after ``tries`` steps; ``state`` uint64 [1] is random.
+    Ends at ``bound`` or after ``tries`` steps.
     """
     n, sections = len(sizes), len(begin) - 1
     end, start = np.empty(sections, np.int64), np.empty(sections, np.int64)
@@ -95,17 +95,17 @@ def climb(lives, sizes, by_first, begin, priority, bound, tries, state):  # type
             if best[i] + sizes[i] > bound:
                 high[reaching] = i
                 reaching += 1
-        target = high[int(_next(state) * reaching)]
+        target = high[int(rng.random() * reaching)]
         changed[:] = priority
-        for _ in range(1 + int(_next(state) * _next(state) * 4)):
-            i = int(_next(state) * n)
+        for _ in range(1 + int(rng.random() * rng.random() * 4)):
+            i = int(rng.random() * n)
             for _ in range(30):
                 if lives[i, 0] <= lives[target, 1] and lives[i, 1] >= lives[target, 0]:
                     break
-                i = int(_next(state) * n)
-            changed[i] *= np.exp(4.0 * _next(state) - 2.0)
-        if _next(state) < 0.5:
-            changed[target] *= 1.0 + 2.0 * _next(state)
+                i = int(rng.random() * n)
+            changed[i] *= np.exp(4.0 * rng.random() - 2.0)
+        if rng.random() < 0.5:
+            changed[target] *= 1.0 + 2.0 * rng.random()
         top = _stack_up(lives, sizes, by_first, begin, changed, trial, end, start, height, skip)
         if top > peak:
             continue
@@ -117,14 +117,3 @@ def climb(lives, sizes, by_first, begin, priority, bound, tries, state):  # type
             priority[:] = changed
             best, trial = trial, best
     return best
-
-
-@compiled()
-def _next(state):  # type: ignore[no-untyped-def]
-    """A random number in [0, 1): xorshift64 (Marsaglia, J. Stat. Softw. 8, 2003)."""
-    x = state[0]
-    x ^= x << np.uint64(13)
-    x ^= x >> np.uint64(7)
-    x ^= x << np.uint64(17)
-    state[0] = x
-    return (x >> np.uint64(11)) * (1.0 / 9007199254740992.0)

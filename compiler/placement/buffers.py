@@ -141,10 +141,16 @@ class _Arena:
         sections = np.searchsorted(times, np.column_stack([first, end])) - [0, 1]
         by_first = np.argsort(first, kind="stable")
         begin = np.searchsorted(first[by_first], times)
-        state = np.array([seed * 2 + 0x9E3779B97F4A7C15], np.uint64)
         longest = (end - first).astype(np.float64)
         found: np.ndarray = climb(
-            sections, self.sizes, by_first, begin, longest, bound, steps, state
+            sections,
+            self.sizes,
+            by_first,
+            begin,
+            longest,
+            bound,
+            steps,
+            np.random.default_rng(seed),
         )
         return found
 

@@ -143,14 +143,22 @@ def _search(
 
     heights, widths = (np.ascontiguousarray(x, np.int64) for x in sizes.T)
     area = heights * widths / (bin_rows * bin_cols)
-    state = np.array([seed * 2 + 0x9E3779B97F4A7C15], np.uint64)
     spot, weight, since = None, area, 0
+    rng = np.random.default_rng(seed)
     while bins > bound and tries > 0 and (end is None or perf_counter() < end):
         if spot is None or since >= _RESTART:
             spot, weight, since = _drop_bin(best, bins, area), area.copy(), 0
         chunk = min(tries, _CHUNK)
         left, made = improve(
-            heights, widths, bin_rows, bin_cols, spot, bins - 1, weight, chunk, state
+            heights,
+            widths,
+            bin_rows,
+            bin_cols,
+            spot,
+            bins - 1,
+            weight,
+            chunk,
+            rng,
         )
         tries -= made
         since += made
