@@ -18,8 +18,8 @@ ALIGNMENT_BYTES = 64
 #: square of the buffers.
 TRIES = 5_000
 _STEPS = 600_000_000
-#: Searches more where buffers would otherwise not fit.
-_RESTARTS = 8
+#: Starts among which the steps are divided, and how many there are where buffers would not fit.
+_STARTS, _STARTS_TO_FIT = 4, 32
 #: Pairs alive together that the constructions may look at.
 _WORK = 10_000_000
 #: Pairs that are listed; where there are more, they are looked for.
@@ -112,7 +112,7 @@ class _Arena:
     def lowest(self, bound: int, capacity: int, tries: int, seed: int) -> np.ndarray:
         """The offsets of the lowest peak that is found, but not below ``bound``.
 
-        The search starts anew some times while the peak is over ``capacity`` and may fit.
+        The search starts anew a few times, and more often while the peak is over ``capacity``.
         """
         best, best_peak = self.sizes, _ANY
         for order, best_fit in self._plans():
@@ -121,12 +121,13 @@ class _Arena:
                 best, best_peak = offsets, peak
             if peak <= bound:
                 return best
-        steps = min(tries, _STEPS // len(self.sizes) ** 2)
-        for turn in range(1 + _RESTARTS if steps else 0):
-            if turn and not bound <= capacity < best_peak:
+        steps = min(tries, _STEPS // len(self.sizes) ** 2) // _STARTS
+        turn = 0
+        while steps and bound < best_peak and bound <= capacity:
+            if turn >= (_STARTS_TO_FIT if best_peak > capacity else _STARTS):
                 break
-            goal = capacity if turn else bound
-            offsets = self._stack(goal, steps, seed + turn)
+            offsets = self._stack(bound if turn < _STARTS else capacity, steps, seed + turn)
+            turn += 1
             peak = int((offsets + self.sizes).max())
             if peak < best_peak:
                 best, best_peak = offsets, peak
