@@ -1,4 +1,4 @@
-"""A grouped convolution through the whole compiler, however its tiles share arrays."""
+"""Programs whose tiles share arrays: how long a product takes, and that it stays right."""
 
 from functools import partial
 
@@ -8,8 +8,12 @@ import pytest
 from onnx import helper
 
 import semc
+from semc.backends.memcap.decode import decode_program
+from semc.backends.targets.memcap_cost import mvm_latency_s
 from semc.compiler.passes.place_tiles import PlaceTiles
+from semc.runtime.timing.memcap import time_program
 
+from .memcap_programs import compiled, demo_target
 from .onnx_models import info, model
 
 #: Sixteen groups of 36 x 8 weights: three fit on a diagonal of 128 rows, twelve into one array.
@@ -50,3 +54,32 @@ def test_every_way_to_share_arrays_computes_the_same(
     assert arrays["dense"] < arrays["exclusive"] < arrays["auto"] == GROUPS
     # One after another, on diagonals in one round, and each by converters of its own.
     assert latency_s["dense"] > latency_s["exclusive"] > latency_s["auto"]
+
+
+TWO_GROUPS = """
+func.func @main(%x: tensor<2x3x8xf32>) -> tensor<2x3x8xf32> {
+  %m = tile.program <"m"> tiles dense<[[0, 0, 8, 0, 8], [1, 0, 8, 0, 8]]> : tensor<2x5xi32>
+    {sites = dense<[[0, 0, 0, 0, 0], [0, 0, COL, FIRST_ROW, FIRST_COL]]> : tensor<2x5xi32>}
+    : !tile.crossbar<2x8x8>
+  %y = tile.mvm %m, %x : (!tile.crossbar<2x8x8>, tensor<2x3x8xf32>) -> tensor<2x3x8xf32>
+  func.return %y : tensor<2x3x8xf32>
+}
+"""
+
+
+def makespan_s(col: int, first_row: int, first_col: int) -> float:
+    """Of a product of two groups, the second of them at a site."""
+    text = TWO_GROUPS.replace("FIRST_ROW", str(first_row)).replace("FIRST_COL", str(first_col))
+    weights = {"m": np.ones((2, 8, 8), np.float32)}
+    program = compiled(text.replace("COL", str(col)), weights)
+    return time_program(decode_program(program)).timeline.makespan_s
+
+
+def test_a_product_takes_its_rounds_and_their_columns() -> None:
+    target = demo_target()
+    narrow_s, wide_s = (mvm_latency_s(target, 3, cols) for cols in (8, 16))
+    diagonal_s = makespan_s(0, 8, 8)
+    assert makespan_s(0, 0, 8) - diagonal_s == pytest.approx(2 * narrow_s - wide_s)
+    assert makespan_s(0, 8, 0) - diagonal_s == pytest.approx(2 * narrow_s - wide_s)
+    # Two arrays have converters each; the second is nearer, so the way to the first still counts.
+    assert diagonal_s - makespan_s(1, 0, 0) == pytest.approx(wide_s - narrow_s)
