@@ -66,34 +66,36 @@ class ArrayCells:
         return self.cells[low:high]
 
 
-def read_rounds(tiles: np.ndarray, sites: np.ndarray, held: ArrayCells) -> int:
-    """Rounds in which the ``tiles`` [T, 5] of one matrix at ``sites`` [T, 5] are read.
+def read_rounds(tiles: np.ndarray, sites: np.ndarray, held: ArrayCells) -> list[tuple[int, ...]]:
+    """Columns read in each round, for every array: how ``tiles`` [T, 5] of one matrix are read.
 
     Rows that are driven reach every column of an array, and a column adds up all its driven rows.
     So two tiles of an array are read in one round only where each row they share has one input,
     each column they share one output, and the rows of one cross the columns of the other nowhere
-    but in themselves and in cells that hold no weight (both halves of a pair alike). Arrays are
-    read side by side; in each the tiles take the first round that fits, in the order of the matrix.
-    ``held`` has the tiles of all matrices.
+    but in themselves and in cells that hold no weight (both halves of a pair alike). In an array
+    the tiles take the first round that fits, in the order of the matrix; arrays are read side by
+    side, and those read alike are listed once. ``sites`` [T, 5] are theirs, ``held`` has the tiles
+    of all matrices.
     """
     array = _array_number(sites)
-    numbers, counts = np.unique(array, return_counts=True)
-    rounds = 1
+    numbers, index, counts = np.unique(array, return_inverse=True, return_counts=True)
+    alone = counts[index.reshape(-1)] == 1
+    found: set[tuple[int, ...]] = {(cols,) for cols in np.unique(tiles[alone, 4]).tolist()}
     for number in numbers[counts > 1].tolist():
         own = np.flatnonzero(array == number)
         # Parts of an array are taken one after another where there are very many tiles.
         parts = np.array_split(own, -(-len(own) // _TILES_AT_ONCE))
         around = held.within(number)
-        rounds = max(rounds, sum(_rounds_of(tiles[p], sites[p], around) for p in parts))
-    return rounds
+        found.add(tuple(c for p in parts for c in _rounds_of(tiles[p], sites[p], around)))
+    return sorted(found)
 
 
 #: Tiles of one array whose conflicts are looked at together: a table of this size squared.
 _TILES_AT_ONCE = 2048
 
 
-def _rounds_of(tiles: np.ndarray, sites: np.ndarray, around: np.ndarray) -> int:
-    """Rounds of tiles in one array, first fit; ``around`` are the cells it holds, theirs too."""
+def _rounds_of(tiles: np.ndarray, sites: np.ndarray, around: np.ndarray) -> list[int]:
+    """Columns of each round of tiles in one array; ``around`` are all cells that it holds."""
     group, row, _, col, _ = tiles.T.astype(np.int64)
     cells = _cells_of(tiles, sites)
     rows_meet, cols_meet = _meet(cells, cells, 0), _meet(cells, cells, 1)
@@ -111,7 +113,14 @@ def _rounds_of(tiles: np.ndarray, sites: np.ndarray, around: np.ndarray) -> int:
         used = np.unique(taken[:tile][conflict[tile, :tile]])
         gap = np.flatnonzero(used != np.arange(len(used)))
         taken[tile] = gap[0] if len(gap) else len(used)
-    return int(taken.max()) + 1
+    return [_covered(cells[taken == r][:, [1, 3]]) for r in range(int(taken.max()) + 1)]
+
+
+def _covered(ranges: np.ndarray) -> int:
+    """How many numbers lie in ``ranges`` [n, 2] (first, end)."""
+    ranges = ranges[np.argsort(ranges[:, 0])]
+    before = np.maximum.accumulate(np.concatenate([[0], ranges[:-1, 1]]))
+    return int(np.maximum(ranges[:, 1] - np.maximum(ranges[:, 0], before), 0).sum())
 
 
 def _meet(a: np.ndarray, b: np.ndarray, axis: int) -> np.ndarray:

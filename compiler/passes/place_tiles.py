@@ -71,7 +71,7 @@ class PlaceTiles(ModulePass):
             return
         grid = grid_of(target)
         fixed = _fixed_sites(programs, grid, DefectTables.of(target))
-        if not self._place(programs, fixed, grid, LinkCosts.of(target)):
+        if not self._place(programs, fixed, grid, target):
             self._overflow(op, programs, fixed, grid, target)
 
     def _place(
@@ -79,7 +79,7 @@ class PlaceTiles(ModulePass):
         programs: Sequence[tile.ProgramOp],
         fixed: Sequence[np.ndarray],
         grid: SiteGrid,
-        links: LinkCosts,
+        target: MemcapTarget,
     ) -> bool:
         """Place all tiles at once; False where they do not fit."""
         sites = np.concatenate(fixed)
@@ -91,14 +91,21 @@ class PlaceTiles(ModulePass):
             grid.array_rows,
             grid.array_cols,
             owner=tiles.owner,
-            positions=tiles.positions,
+            positions=np.array([positions_of(p) for p in programs]),
+            read_cost=_read_cost(target),
             arrays=int(free.whole.sum()),
             sharing=_sharing(self.packing),
         )
         if free.room_for(extents_of(tiles, packing)) < packing.arrays:
             return False
         sites[loose] = choose_sites(
-            tiles, packing, free, grid, links, effort=self.effort, seed=self.seed
+            tiles,
+            packing,
+            free,
+            grid,
+            LinkCosts.of(target),
+            effort=self.effort,
+            seed=self.seed,
         )
         _write(programs, sites, None)
         for program, given in zip(programs, fixed, strict=True):
@@ -199,6 +206,14 @@ def positions_of(program: tile.ProgramOp) -> int:
     return sum(
         shape_of(op.x)[-2] * repetitions(op) for op in products if isinstance(op, tile.MvmOp)
     )
+
+
+def _read_cost(target: MemcapTarget) -> tuple[float, float]:
+    """Seconds of a round of reads, and of each column of weights in it."""
+    from ...backends.targets.memcap_cost import mvm_latency_s
+
+    round_s, full_s = (mvm_latency_s(target, 1, cols) for cols in (0, target.weight_cols))
+    return round_s, (full_s - round_s) / target.weight_cols
 
 
 def _sharing(name: str) -> Sharing:

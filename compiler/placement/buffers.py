@@ -1,11 +1,11 @@
 """Allocates buffers in one memory by their lives: offsets in an arena as low as can be found.
 
-Greedy in several orders, by best and by first fit, then hill climbing on the best order, until the
-bytes alive at the busiest slot are met, which nothing can beat. The orders are those of Pisarchyk
-and Lee, "Efficient memory management for deep neural net inference" (2020; by size, and by breadth:
-the busiest slots first), and those that the memory planner of TVM and MiniMalloc (Moffitt, ASPLOS
-2023) start from (by life, by size times life). Buffers that live all the time stand at the bottom:
-any allocation can be shifted so.
+Greedy in several orders, by best and by first fit, then a search over stackings
+(:mod:`buffer_skyline`), until the bytes alive at the busiest slot are met, which nothing can beat.
+The orders are those of Pisarchyk and Lee, "Efficient memory management for deep neural net
+inference" (2020; by size, and by breadth: the busiest slots first), and those that the memory
+planner of TVM and MiniMalloc (Moffitt, ASPLOS 2023) start from (by life, by size times life).
+Buffers that live all the time stand at the bottom: any allocation can be shifted so.
 """
 
 from collections.abc import Iterator
@@ -14,9 +14,13 @@ from dataclasses import dataclass
 import numpy as np
 
 ALIGNMENT_BYTES = 64
-#: Steps of the search, at most.
+#: Steps of the search, at most; and how many of them one buffer would get. They take time with the
+#: square of the buffers.
 TRIES = 5_000
-#: Pairs alive together that the constructions, and then all steps together, may look at.
+_STEPS = 600_000_000
+#: Starts among which the steps are divided, and how many there are where buffers would not fit.
+_STARTS, _STARTS_TO_FIT = 4, 32
+#: Pairs alive together that the constructions may look at.
 _WORK = 10_000_000
 #: Pairs that are listed; where there are more, they are looked for.
 _LISTED = 50_000_000
@@ -49,7 +53,7 @@ def allocate(
     offsets[always] = np.cumsum(sizes[always]) - sizes[always]
     if not always.all():
         rest = _Arena.of(sizes[~always], lives[~always])
-        offsets[~always] = base + rest.lowest(bound - base, tries, seed)
+        offsets[~always] = base + rest.lowest(bound - base, capacity_bytes - base, tries, seed)
     peak = int((offsets + sizes).max())
     if peak > min(bound, capacity_bytes):
         # Those that always live need not be lowest in what one order alone finds.
@@ -93,7 +97,7 @@ class _Arena:
 
     @staticmethod
     def of(sizes: np.ndarray, lives: np.ndarray) -> "_Arena":
-        from .buffer_search import list_conflicts
+        from .buffer_gaps import list_conflicts
 
         first, last = (np.ascontiguousarray(x) for x in lives.T)
         begun = np.searchsorted(np.sort(first), last, side="right")
@@ -105,25 +109,51 @@ class _Arena:
             others = list_conflicts(np.argsort(first, kind="stable"), first, last, start)
         return _Arena(sizes, lives, start, others, pairs)
 
-    def lowest(self, bound: int, tries: int, seed: int) -> np.ndarray:
-        """The offsets of the lowest peak that is found, but not below ``bound``."""
-        from .buffer_search import climb
+    def lowest(self, bound: int, capacity: int, tries: int, seed: int) -> np.ndarray:
+        """The offsets of the lowest peak that is found, but not below ``bound``.
 
-        best, best_peak, chosen = self.sizes, _ANY, (np.arange(0), True)
+        The search starts anew a few times, and more often while the peak is over ``capacity``.
+        """
+        best, best_peak = self.sizes, _ANY
         for order, best_fit in self._plans():
             offsets, peak, _ = self._place(order, _ANY, best_fit)
             if peak < best_peak:
-                best, best_peak, chosen = offsets, peak, (order, best_fit)
+                best, best_peak = offsets, peak
             if peak <= bound:
                 return best
-        order, best_fit = chosen
-        state = np.array([seed * 2 + 0x9E3779B97F4A7C15], np.uint64)
-        steps = min(tries, _WORK // (self.pairs + len(self.sizes)))
-        climb(
-            order.copy(), self.sizes, self.lives, self.start, self.others, best_fit, best, bound,
-            steps, state,
-        )  # fmt: skip
+        steps = min(tries, _STEPS // len(self.sizes) ** 2) // _STARTS
+        turn = 0
+        while steps and bound < best_peak and bound <= capacity:
+            if turn >= (_STARTS_TO_FIT if best_peak > capacity else _STARTS):
+                break
+            offsets = self._stack(bound if turn < _STARTS else capacity, steps, seed + turn)
+            turn += 1
+            peak = int((offsets + self.sizes).max())
+            if peak < best_peak:
+                best, best_peak = offsets, peak
         return best
+
+    def _stack(self, bound: int, steps: int, seed: int) -> np.ndarray:
+        """Offsets by a search over the priorities with which buffers are stacked."""
+        from .buffer_skyline import climb
+
+        first, end = self.lives[:, 0], self.lives[:, 1] + 1
+        times = np.unique(np.concatenate([first, end]))
+        sections = np.searchsorted(times, np.column_stack([first, end])) - [0, 1]
+        by_first = np.argsort(first, kind="stable")
+        begin = np.searchsorted(first[by_first], times)
+        longest = (end - first).astype(np.float64)
+        found: np.ndarray = climb(
+            sections,
+            self.sizes,
+            by_first,
+            begin,
+            longest,
+            bound,
+            steps,
+            np.random.default_rng(seed),
+        )
+        return found
 
     def by_size(self) -> tuple[np.ndarray, int]:
         """Offsets and peak of the largest first, each into the smallest gap."""
@@ -139,7 +169,7 @@ class _Arena:
         self, order: np.ndarray, capacity: int, best_fit: bool
     ) -> tuple[np.ndarray, int, int]:
         """(offsets, peak, bytes left over) of buffers placed one after another."""
-        from .buffer_search import place_in_order
+        from .buffer_gaps import place_in_order
 
         offsets = np.empty(len(order), np.int64)
         peak, left = place_in_order(

@@ -10,11 +10,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...backends.targets import SUM_BYTES, MemcapTarget
+from ...dialects.route_table import product_traffic
 from .assign import assign_sites
 from .choose_layers import choose_layers
 from .free_sites import FreeSites
 from .machine import SiteGrid
 from .pack_search import Packing
+from .route import route_tiles
 from .site_problem import SiteProblem
 from .strips import strip_sites
 from .traffic import ArrayTraffic, array_traffic
@@ -35,6 +37,10 @@ class PlaceableTiles:
     def sizes(self) -> np.ndarray:
         """(rows, cols) of each tile, [T, 2]."""
         return self.table[:, [2, 4]]
+
+    def only(self, tiles: np.ndarray) -> "PlaceableTiles":
+        """Some of the tiles, by number."""
+        return PlaceableTiles(self.table[tiles], self.owner[tiles], self.positions[tiles])
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +108,14 @@ def choose_sites(
         given = None
         if not (fixed[arrays] >= 0).any():
             given = strip_sites(owner[arrays], height[arrays], free.whole[number], grid.port)
-        found = assign_sites(problem, effort=effort, seed=seed, given=given)
-        site[arrays] = number * plane + found.site
+        found = assign_sites(problem, effort=effort, seed=seed, given=given).site
+        if given is not None and effort:
+            # The engine sees chains in place of trees, which have no length before they are laid.
+            inside = np.flatnonzero(layer[packing.array] == number)
+            local = np.searchsorted(arrays, packing.array[inside])
+            part = tiles.only(inside)
+            found = min((given, found), key=lambda way: _trees_pj(part, way[local], grid, links))
+        site[arrays] = number * plane + found
     at = np.stack(np.unravel_index(site, free.whole.shape), axis=1)[packing.array]
     cells = np.column_stack([packing.row, packing.col]) + starts[packing.array]
     return np.column_stack([at, cells]).astype(np.int32)
@@ -140,6 +152,23 @@ def extents_of(tiles: PlaceableTiles, packing: Packing) -> np.ndarray:
     ends = np.column_stack([packing.row, packing.col]) + tiles.sizes
     np.maximum.at(extents, packing.array, ends)
     return extents
+
+
+def _trees_pj(tiles: PlaceableTiles, site: np.ndarray, grid: SiteGrid, links: LinkCosts) -> float:
+    """Energy of all trees of tiles in one layer at ``site`` [T] (row * cols + col), pJ."""
+    sites = np.zeros((len(site), 5), np.int32)
+    sites[:, 1:3] = np.stack(np.divmod(site, grid.cols), axis=1)
+    order = np.argsort(tiles.owner, kind="stable")
+    energy = 0.0
+    for mine in np.split(order, np.flatnonzero(np.diff(tiles.owner[order])) + 1):
+        table, at = tiles.table[mine], sites[mine]
+        size = links.x_bytes, links.y_bytes
+        routes = route_tiles(table, at, np.zeros(len(mine), np.int32), grid, *size)
+        for traffic in product_traffic(table, at, routes, (grid.rows, grid.cols), *size):
+            along_rows = traffic.byte_hops - traffic.byte_rows
+            pj = along_rows * links.col_pj + traffic.byte_rows * links.row_pj
+            energy += float(tiles.positions[mine[0]]) * pj
+    return energy
 
 
 def layer_problem(

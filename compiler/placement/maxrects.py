@@ -20,6 +20,8 @@ FREE_CAP = 256
 #: Ways to choose among free rectangles: least short side left, least long side left, least area
 #: left, lowest, and longest contact with what is placed.
 RULES = 5
+#: Rectangles of a usual step of the search.
+USUAL = 32
 #: Bins that a step of the search packs anew, at most.
 RUINED = 3
 
@@ -187,22 +189,12 @@ def fill_patterns(heights, widths, counts, rows, cols, order, rule, greedy, limi
 
 
 @compiled()
-def _next(state):  # type: ignore[no-untyped-def]
-    """A random number in [0, 1): xorshift64 (Marsaglia, J. Stat. Softw. 8, 2003)."""
-    x = state[0]
-    x ^= x << np.uint64(13)
-    x ^= x >> np.uint64(7)
-    x ^= x << np.uint64(17)
-    state[0] = x
-    return (x >> np.uint64(11)) * (1.0 / 9007199254740992.0)
-
-
-@compiled()
-def improve(heights, widths, rows, cols, spot, bins, weight, tries, state):  # type: ignore[no-untyped-def]
+def improve(heights, widths, rows, cols, spot, bins, weight, tries, rng):  # type: ignore[no-untyped-def]
     """Try to place the pool (``spot`` [n, 3] of bin, row, col with bin -1) into ``bins`` bins.
 
-    Changes ``spot``, ``weight`` float64 [n] and the random ``state`` uint64 [1] in place. Returns
-    the number of rectangles still in the pool; stops at none, or after ``tries`` steps.
+    Changes ``spot`` and ``weight`` float64 [n] in place. Returns the number of rectangles still in
+    the pool and the tries made; stops at none, or after ``tries``. A step that packs more than
+    ``USUAL`` rectangles counts as several tries, with the square of their number, as its time does.
     """
     n = len(heights)
     first = np.full(bins + 1, -1, np.int64)  # of each bin's rectangles; the last list is the pool
@@ -226,22 +218,21 @@ def improve(heights, widths, rows, cols, spot, bins, weight, tries, state):  # t
     item, key = np.empty(n, np.int64), np.empty(n, np.float64)
     new = np.empty((n, 3), np.int64)
     stale = 0
-    for _ in range(tries):
-        if pooled == 0:
-            break
-        draw = _next(state)
+    made = 0
+    while made < tries and pooled > 0:
+        draw = rng.random()
         ruined = min(bins, 1 if draw < 0.25 else (2 if draw < 0.8 else 3))
         for k in range(ruined):
             repeated = True
             while repeated:
-                chosen[k] = int(_next(state) * bins)
+                chosen[k] = int(rng.random() * bins)
                 repeated = False
                 for j in range(k):
                     repeated |= chosen[j] == chosen[k]
         # Their rectangles and the pool, in a random order near one of the usual ones.
-        by, noise = int(_next(state) * 5), _next(state)
+        by, noise = int(rng.random() * 5), rng.random()
         noise *= noise * 2.0
-        forced = int(_next(state) * pooled) if _next(state) < 0.5 else -1
+        forced = int(rng.random() * pooled) if rng.random() < 0.5 else -1
         m = 0
         for k in range(ruined + 1):
             i = first[chosen[k]] if k < ruined else first[bins]
@@ -258,7 +249,7 @@ def improve(heights, widths, rows, cols, spot, bins, weight, tries, state):  # t
                     value = max(h, w)
                 else:
                     value = h + w
-                value *= 1.0 + noise * (_next(state) - 0.5)
+                value *= 1.0 + noise * (rng.random() - 0.5)
                 if k == ruined and turn == forced:
                     value = 4.0
                 turn += 1
@@ -269,8 +260,9 @@ def improve(heights, widths, rows, cols, spot, bins, weight, tries, state):  # t
                 item[at], key[at] = i, value
                 m += 1
                 i = after[i]
-        rule = int(_next(state) * RULES)
-        first_fit = _next(state) < 0.5
+        made += max(1, m * m // USUAL**2)
+        rule = int(rng.random() * RULES)
+        first_fit = rng.random() < 0.5
         for k in range(ruined):
             free[k, 0, 0], free[k, 0, 1], free[k, 0, 2], free[k, 0, 3] = 0, 0, rows, cols
             count[k], used[k] = 1, 0
@@ -328,4 +320,4 @@ def improve(heights, widths, rows, cols, spot, bins, weight, tries, state):  # t
                 weight[i] += heights[i] * widths[i] / (rows * cols)
                 pool_weight += weight[i]
                 i = after[i]
-    return pooled
+    return pooled, made

@@ -7,8 +7,8 @@ other. What cannot be read together is read in rounds.
 
 - ``dense`` takes as few arrays as can be found and looks at no rounds.
 - ``exclusive`` lets the tiles of an array share neither rows nor columns.
-- ``auto`` spends an array where that saves at least one in a hundred of the network's reads
-  (positions x rounds, over all matrices): see :mod:`pack_rounds`.
+- ``auto`` spends an array where that saves at least a hundredth of the time of all reads: see
+  :mod:`pack_rounds`.
 """
 
 from collections.abc import Sequence
@@ -33,15 +33,17 @@ def pack_tiles(
     owner: np.ndarray | None = None,
     positions: np.ndarray | None = None,
     arrays: int | None = None,
+    read_cost: tuple[float, float] = (1.0, 0.0),
     sharing: Sharing = "auto",
     tries: int = TRIES,
     seed: int = 0,
 ) -> Packing:
     """Pack tiles of ``sizes`` int [T, 2] (rows, cols), none larger than an array.
 
-    ``owner`` int [T] is the matrix of each tile and ``positions`` int [T] how often it is read in
-    an inference; ``arrays`` is how many there are. Without an owner tiles are packed densely. More
-    than ``arrays`` are used only where the densest packing found needs more.
+    ``owner`` int [T] is the matrix of each tile and ``positions`` int [M] how often each matrix is
+    read in an inference (once where it is not said); ``read_cost`` is what a round of reads costs,
+    and each of its columns. ``arrays`` is how many there are: more are used only where the densest
+    packing found needs more. Without an owner tiles are packed densely.
     """
     sizes = np.asarray(sizes, np.int64).reshape(-1, 2)
     # What leaves no room for any tile beside or above it has an array of its own.
@@ -55,16 +57,22 @@ def pack_tiles(
     elif sharing == "dense" or owner is None:
         packed = pack_rectangles(rest, array_rows, array_cols, tries=tries, seed=seed)
     else:
-        from .pack_rounds import pack_for_reading
+        from .pack_rounds import Reads, pack_for_reading
 
-        reads = np.ones(len(sizes), np.int64) if positions is None else np.asarray(positions)
+        owner = np.asarray(owner, np.int64)
+        matrices = int(owner.max(initial=-1)) + 1
+        reads = np.ones(matrices, np.int64)
+        if positions is not None:
+            reads = np.asarray(positions)[:matrices]
+        round_cost, column_cost = read_cost
+        floor = np.zeros(matrices)
+        np.maximum.at(floor, owner[alone], round_cost + column_cost * sizes[alone, 1])
         packed = pack_for_reading(
             rest,
             array_rows,
             array_cols,
-            owner=np.asarray(owner)[~alone],
-            positions=reads[~alone],
-            other_reads=_reads_of_whole(np.asarray(owner), reads, alone),
+            owner=owner[~alone],
+            reads=Reads(reads, floor, round_cost, column_cost),
             arrays=left,
             tries=tries,
             seed=seed,
@@ -75,10 +83,3 @@ def pack_tiles(
     row[~alone], col[~alone] = packed.row, packed.col
     bound = taken + packed.bound
     return Packing(array, row, col, taken + packed.arrays, bound)
-
-
-def _reads_of_whole(owner: np.ndarray, positions: np.ndarray, alone: np.ndarray) -> int:
-    """Reads of the matrices all of whose tiles have an array of their own: one round each."""
-    matrices, index = np.unique(owner, return_index=True)
-    shared = np.unique(owner[~alone])
-    return int(positions[index][~np.isin(matrices, shared)].sum())

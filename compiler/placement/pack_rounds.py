@@ -5,11 +5,12 @@ they are read at once and take as many times their cells as they are many: this 
 grouped convolutions. And what shares arrays may be dealt to waves that are packed apart, so that
 fewer tiles of one matrix meet in an array. Both are chosen to make
 
-    log(reads) + SPEND * arrays
+    log(time) + SPEND * arrays
 
-least, where the reads of a matrix are its positions times the rounds that its tiles take: an array
-is spent where it saves at least the share ``SPEND`` of all reads, and never beyond those there are.
-A matrix that is read seldom is packed densely, because nothing is gained.
+least, where the time is that of all reads: for every matrix its positions times what the slowest of
+its arrays takes, a round and each column of a round having their price. So an array is spent where
+it saves at least the share ``SPEND`` of the time, and never beyond those there are. A matrix that
+is read seldom is packed densely, because nothing is gained.
 """
 
 from dataclasses import dataclass
@@ -19,24 +20,41 @@ import numpy as np
 
 from .pack_search import Packing, pack_rectangles
 
-#: Share of all reads that a further array must save.
+#: Share of the time of all reads that a further array must save.
 SPEND = 0.01
+_TINY = 1e-30
 
 
 @dataclass(frozen=True, slots=True)
 class _Units:
     """What is packed as one rectangle: equal tiles of one matrix on a diagonal, often a single one.
 
-    ``sizes`` int [U, 2], ``owner`` and ``positions`` int [U] are of units; ``tile``, ``unit`` and
+    ``sizes`` int [U, 2], ``owner`` int [U] are of units; ``tile``, ``unit`` and
     ``step`` int [n] give for each tile in turn its number, its unit, and its place on the diagonal.
     """
 
     sizes: np.ndarray
     owner: np.ndarray
-    positions: np.ndarray
     tile: np.ndarray
     unit: np.ndarray
     step: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class Reads:
+    """What reading costs: ``positions`` [M] of each matrix, and a round's price and a column's.
+
+    ``floor`` [M] is what the arrays that are not packed here take for one position.
+    """
+
+    positions: np.ndarray
+    floor: np.ndarray
+    round_cost: float
+    column_cost: float
+
+    def time(self, own: np.ndarray) -> float:
+        """Time of all reads where the matrices [M] take ``own`` for one position."""
+        return float((self.positions * np.maximum(own, self.floor)).sum())
 
 
 def pack_for_reading(
@@ -45,35 +63,35 @@ def pack_for_reading(
     array_cols: int,
     *,
     owner: np.ndarray,
-    positions: np.ndarray,
-    other_reads: int,
+    reads: Reads,
     arrays: int | None,
     tries: int,
     seed: int,
 ) -> Packing:
-    """Pack tiles ``sizes`` int [n, 2] of matrices ``owner`` [n] read ``positions`` [n] times.
+    """Pack tiles ``sizes`` int [n, 2] of matrices ``owner`` [n].
 
-    ``other_reads`` are those of matrices that are not packed here; ``arrays`` is how many may be
-    used, if the densest packing allows. The bound is that of the tiles, packed densely.
+    ``arrays`` is how many may be used, if the densest packing allows. The bound is that of the
+    tiles, packed densely.
     """
     bins = (array_rows, array_cols)
     if not len(sizes):
         return pack_rectangles(sizes, *bins, tries=0)
     room = np.inf if arrays is None else arrays
-    tiles = _units_of(sizes, owner, positions, np.ones(len(sizes), np.int64))
+    tiles = _units_of(sizes, owner, np.ones(len(sizes), np.int64))
     dense = pack_rectangles(tiles.sizes, *bins, tries=tries, seed=seed)
-    best, best_cost = (tiles, 0), _cost(_deal(dense, tiles), tiles, other_reads)
-    least_reads = max(other_reads + int(positions[_first_of(owner)].sum()), 1)
-    if best_cost > log(least_reads) + SPEND * dense.arrays and dense.arrays < room:
-        diagonal = _choose_diagonals(tiles, bins, other_reads, room - dense.arrays)
-        for units in (tiles, _units_of(sizes, owner, positions, diagonal)):
+    best, best_cost = (tiles, 0), _cost(_deal(dense, tiles), tiles, reads)
+    least = _largest(_price(tiles, reads), tiles.owner, len(reads.floor))
+    least_time = max(reads.time(least), _TINY)
+    if best_cost > log(least_time) + SPEND * dense.arrays and dense.arrays < room:
+        diagonal = _choose_diagonals(tiles, bins, reads, room - dense.arrays)
+        for units in (tiles, _units_of(sizes, owner, diagonal)):
             waves, most = 1, int(np.unique(units.owner, return_counts=True)[1].max())
             arrays = 0
-            # More waves take more arrays; they end where even the fewest reads do not pay for that.
-            while waves < 2 * most and log(least_reads) + SPEND * arrays < best_cost:
+            # More waves take more arrays; they end where even the least time does not pay for that.
+            while waves < 2 * most and log(least_time) + SPEND * arrays < best_cost:
                 packing = _pack_waves(units, waves, bins, 0, seed)
                 arrays = packing.arrays
-                cost = _cost(packing, units, other_reads)
+                cost = _cost(packing, units, reads)
                 if cost < best_cost - 1e-12 and arrays <= room:
                     best, best_cost = (units, waves), cost
                 waves *= 2
@@ -87,9 +105,7 @@ def pack_for_reading(
     return Packing(array, row, col, packing.arrays, dense.bound)
 
 
-def _units_of(
-    sizes: np.ndarray, owner: np.ndarray, positions: np.ndarray, diagonal: np.ndarray
-) -> _Units:
+def _units_of(sizes: np.ndarray, owner: np.ndarray, diagonal: np.ndarray) -> _Units:
     """Units of ``diagonal`` [n] tiles each, the same for equal tiles of a matrix."""
     order = np.lexsort((sizes[:, 1], sizes[:, 0], owner))
     begins = _first_of_sets(sizes[order], owner[order])
@@ -99,7 +115,7 @@ def _units_of(
     unit = np.cumsum(step == 0) - 1
     first = order[step == 0]
     length = np.bincount(unit)
-    return _Units(sizes[first] * length[:, None], owner[first], positions[first], order, unit, step)
+    return _Units(sizes[first] * length[:, None], owner[first], order, unit, step)
 
 
 def _first_of_sets(sizes: np.ndarray, owner: np.ndarray) -> np.ndarray:
@@ -110,32 +126,35 @@ def _first_of_sets(sizes: np.ndarray, owner: np.ndarray) -> np.ndarray:
 
 
 def _choose_diagonals(
-    tiles: _Units, bins: tuple[int, int], other_reads: int, spare: float
+    tiles: _Units, bins: tuple[int, int], reads: Reads, spare: float
 ) -> np.ndarray:
     """How many equal tiles of a matrix stand on a diagonal, int [n] in the order of the tiles.
 
-    Doubles the diagonals that save most reads for the cells that they take, as long as that pays.
+    Doubles the diagonals that save most time for the cells that they take, as long as that pays.
     Tiles that are not on one diagonal are taken to be read one after another.
     """
     begins = _first_of_sets(tiles.sizes, tiles.owner)
-    size, positions = tiles.sizes[begins], tiles.positions[begins]
+    size, positions = tiles.sizes[begins], reads.positions[tiles.owner[begins]]
     number = np.cumsum(begins) - 1
     count = np.bincount(number)
     longest = np.minimum((np.array(bins) // size).min(axis=1), count)
     cells = size.prod(axis=1) / np.prod(bins)
     diagonal = np.ones(len(count), np.int64)
-    reads = other_reads + int((positions * count).sum())
+    price = reads.round_cost + reads.column_cost * size[:, 1]
+    own = np.bincount(tiles.owner[begins], price * count, minlength=len(reads.floor))
+    time = reads.time(own)
     while True:
         longer = np.minimum(2 * diagonal, longest)
-        saved = positions * (-(-count // diagonal) - -(-count // longer))
+        rounds = -(-count // diagonal) - -(-count // longer)
+        saved = reads.round_cost * positions * rounds
         spent = cells * (_cells(count, longer) - _cells(count, diagonal))
         gain = np.where(spent > 0, saved / np.maximum(spent, 1e-12), 0.0)
         gain[spent > spare] = 0.0
         best = int(gain.argmax())
-        if gain[best] <= SPEND * reads:
+        if gain[best] <= SPEND * time:
             break
         diagonal[best] = longer[best]
-        reads -= int(saved[best])
+        time -= float(saved[best])
         spare -= float(spent[best])
     chosen = np.empty(len(number), np.int64)
     chosen[tiles.tile] = diagonal[number]
@@ -185,16 +204,23 @@ def _deal(packing: Packing, units: _Units, part: np.ndarray | None = None) -> Pa
     return Packing(array, row, col, packing.arrays, packing.bound)
 
 
-def _cost(packing: Packing, units: _Units, other_reads: int) -> float:
+def _price(units: _Units, reads: Reads) -> np.ndarray:
+    """What reading each unit costs, in a round of its own."""
+    columns = units.sizes[:, 1].astype(np.float64)
+    return reads.round_cost + reads.column_cost * columns
+
+
+def _cost(packing: Packing, units: _Units, reads: Reads) -> float:
     """What is made least. Units of a matrix that meet in an array are read one after another."""
     pair = units.owner.astype(np.int64) * packing.arrays + packing.array
-    pairs, times = np.unique(pair, return_counts=True)
-    start = _first_of(pairs // packing.arrays)
-    positions = units.positions[_first_of(units.owner)]
-    reads = other_reads + int((np.maximum.reduceat(times, start) * positions).sum())
-    return log(max(reads, 1)) + SPEND * packing.arrays
+    pairs, number = np.unique(pair, return_inverse=True)
+    taken = np.bincount(number.reshape(-1), _price(units, reads))
+    own = _largest(taken, pairs // packing.arrays, len(reads.floor))
+    return log(max(reads.time(own), _TINY)) + SPEND * packing.arrays
 
 
-def _first_of(values: np.ndarray) -> np.ndarray:
-    """Where each distinct value stands first, by rising value."""
-    return np.unique(values, return_index=True)[1]
+def _largest(values: np.ndarray, owner: np.ndarray, matrices: int) -> np.ndarray:
+    """The largest of each matrix's ``values``, [matrices]."""
+    largest = np.zeros(matrices)
+    np.maximum.at(largest, owner, values)
+    return largest

@@ -82,7 +82,7 @@ def _plans(share: np.ndarray, thorough: bool) -> list[tuple[np.ndarray, int, boo
     h, w = share.T
     keys = (h * w, np.maximum(h, w), h + w, h + 1e-3 * w, w + 1e-3 * h)
     orders = [np.argsort(-key, kind="stable") for key in (keys if thorough else keys[:2])]
-    rules = range(RULES) if thorough else (0, RULES - 1)
+    rules = range(RULES if thorough else 1)
     plans = [(order, rule, False) for order in orders for rule in rules]
     if thorough and len(share) <= _GREEDY_KINDS:
         plans += [(orders[0], rule, True) for rule in rules]
@@ -143,15 +143,25 @@ def _search(
 
     heights, widths = (np.ascontiguousarray(x, np.int64) for x in sizes.T)
     area = heights * widths / (bin_rows * bin_cols)
-    state = np.array([seed * 2 + 0x9E3779B97F4A7C15], np.uint64)
     spot, weight, since = None, area, 0
+    rng = np.random.default_rng(seed)
     while bins > bound and tries > 0 and (end is None or perf_counter() < end):
         if spot is None or since >= _RESTART:
             spot, weight, since = _drop_bin(best, bins, area), area.copy(), 0
         chunk = min(tries, _CHUNK)
-        left = improve(heights, widths, bin_rows, bin_cols, spot, bins - 1, weight, chunk, state)
-        tries -= chunk
-        since += chunk
+        left, made = improve(
+            heights,
+            widths,
+            bin_rows,
+            bin_cols,
+            spot,
+            bins - 1,
+            weight,
+            chunk,
+            rng,
+        )
+        tries -= made
+        since += made
         if not left:
             best, bins, spot = spot, bins - 1, None
     return best, bins

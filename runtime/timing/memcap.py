@@ -244,16 +244,26 @@ class _Costs:
         return Cost(first_s, energy, self._links_of(x))
 
     def _integrate(self, i: Instruction) -> Cost:
-        settle_s = settle_latency_s(self.target, self._positions[i.index])
-        return Cost(settle_s * self._range(i).rounds, {})
+        rounds, _ = self._slowest(i)
+        return Cost(rounds * settle_latency_s(self.target, self._positions[i.index]), {})
+
+    def _slowest(self, i: Instruction) -> tuple[int, float]:
+        """Rounds and time of the array that takes longest to read all positions."""
+        positions, bits = self._positions[i.index], self.program.matrices[i.index].adc_bits
+        times = [
+            (sum(mvm_latency_s(self.target, positions, cols, bits) for cols in rounds), len(rounds))
+            for rounds in self._range(i).rounds
+        ]
+        read_s, count = max(times)
+        return count, read_s
 
     def _convert(self, i: Instruction) -> Cost:
         tiles, positions = self._range(i), self._positions[i.index]
-        settle_s = settle_latency_s(self.target, positions)
         bits = self.program.matrices[i.index].adc_bits
-        read_s = mvm_latency_s(self.target, positions, tiles.widest, bits)
+        rounds, read_s = self._slowest(i)
+        settle_s = rounds * settle_latency_s(self.target, positions)
         link_s = positions * tiles.busiest_link_bytes / (self.target.links.bandwidth_gb_s * 1e9)
-        duration_s = max((read_s - settle_s) * tiles.rounds, link_s - settle_s * tiles.rounds)
+        duration_s = max(read_s, link_s) - settle_s
         duration_s += sum(self._write_s(tiles)[1:])
         square = self.mean_square.get(i.index, ASSUMED_MEAN_SQUARE)
         level = self.mean_level.get(i.index)

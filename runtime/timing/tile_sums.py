@@ -23,13 +23,12 @@ class WrittenRound:
 class TileSums:
     """Tiles of one matrix in one layer that are read together.
 
-    ``rounds`` is how often the fullest array is read, ``sizes`` how many have each (rows, cols);
+    ``rounds`` is what ``read_rounds`` says, ``sizes`` how many have each (rows, cols);
     ``inputs`` and ``sums`` are what one position moves over the base die.
     """
 
     weights: int
-    widest: int
-    rounds: int
+    rounds: list[tuple[int, ...]]
     layer: int
     sizes: dict[tuple[int, int], int]
     inputs: Traffic
@@ -67,7 +66,6 @@ class TileSums:
         )
         return TileSums(
             weights=weights_in(tiles),
-            widest=int(tiles[:, 4].max()),
             rounds=read_rounds(tiles, sites, cells),
             layer=int(sites[0, 0]),
             sizes={

@@ -120,7 +120,7 @@ def rounds_of(packing: Packing, owner: int) -> int:
     number = np.arange(len(NET_SIZES))
     tiles = np.column_stack([number, zeros, NET_SIZES[:, 0], zeros, NET_SIZES[:, 1]])
     sites = np.column_stack([packing.array, zeros, zeros, packing.row, packing.col])
-    return read_rounds(tiles[own], sites[own], ArrayCells.of(tiles, sites))
+    return max(map(len, read_rounds(tiles[own], sites[own], ArrayCells.of(tiles, sites))))
 
 
 def packed_net(sharing: Sharing, positions: tuple[int, int, int], arrays: int | None) -> Packing:
@@ -129,7 +129,7 @@ def packed_net(sharing: Sharing, positions: tuple[int, int, int], arrays: int | 
         128,
         32,
         owner=NET_OWNER,
-        positions=np.array(positions)[NET_OWNER],
+        positions=np.array(positions),
         arrays=arrays,
         sharing=sharing,
     )
@@ -165,25 +165,32 @@ def test_no_more_arrays_are_spent_than_there_are() -> None:
     assert rounds_of(generous, 0) < rounds_of(scarce, 0)
 
 
-def rounds(tiles: list[list[int]], places: list[list[int]], around: list[list[int]] = ()) -> int:
-    """Rounds of ``tiles`` at (row, col) ``places`` of one array, beside other cells ``around``."""
+def columns(
+    tiles: list[list[int]], places: list[list[int]], around: list[list[int]] = ()
+) -> tuple[int, ...]:
+    """Columns by round of ``tiles`` at (row, col) ``places`` in one array, beside ``around``."""
     sites = np.array([[0, 0, 0, *place] for place in places])
     other = np.array([[9, 0, r1 - r0, 0, c1 - c0] for r0, c0, r1, c1 in around]).reshape(-1, 5)
     at = np.array([[0, 0, 0, r0, c0] for r0, c0, _, _ in around]).reshape(-1, 5)
     table = np.array(tiles)
     held = ArrayCells.of(np.concatenate([table, other]), np.concatenate([sites, at]))
-    return read_rounds(table, sites, held)
+    (found,) = read_rounds(table, sites, held)
+    return found
+
+
+def rounds(tiles: list[list[int]], places: list[list[int]], around: list[list[int]] = ()) -> int:
+    return len(columns(tiles, places, around))
 
 
 def test_tiles_of_different_arrays_are_read_at_once() -> None:
     tiles = np.array([[0, 0, 4, 0, 4], [0, 4, 4, 0, 4]])
     sites = np.array([[0, 0, 0, 0, 0], [0, 0, 1, 0, 0]])
-    assert read_rounds(tiles, sites, ArrayCells.of(tiles, sites)) == 1
+    assert read_rounds(tiles, sites, ArrayCells.of(tiles, sites)) == [(4,)]
 
 
 def test_a_diagonal_is_read_at_once() -> None:
     tiles = [[g, 0, 4, 0, 2] for g in range(3)]
-    assert rounds(tiles, [[0, 0], [4, 2], [8, 4]]) == 1
+    assert columns(tiles, [[0, 0], [4, 2], [8, 4]]) == (6,)
 
 
 def test_tiles_with_different_inputs_in_the_same_rows_are_not() -> None:
@@ -198,7 +205,7 @@ def test_one_row_block_side_by_side_is_driven_together() -> None:
 
 
 def test_one_column_block_stacked_is_summed_together() -> None:
-    assert rounds([[0, 0, 4, 0, 2], [0, 4, 4, 0, 2]], [[0, 0], [4, 0]]) == 1
+    assert columns([[0, 0, 4, 0, 2], [0, 4, 4, 0, 2]], [[0, 0], [4, 0]]) == (2,)
     assert rounds([[0, 0, 4, 0, 2], [1, 0, 4, 0, 2]], [[0, 0], [4, 0]]) == 2
 
 

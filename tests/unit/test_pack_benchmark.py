@@ -75,7 +75,7 @@ def test_the_ways_to_share_keep_their_order() -> None:
     row = measure_network("vit-tiny", NETWORKS["vit-tiny"].matrices)
     assert row["area_bound"] <= row["bound"] <= row["dense"] <= row["auto"]
     assert row["dense"] <= row["exclusive"] <= row["naive"]
-    assert row["reads_least"] <= row["reads_auto"] <= row["reads_dense"]
+    assert row["us_least"] <= row["us_auto"] <= row["us_dense"]
     assert (row["naive"], row["dense"], row["area_bound"]) == (100, 32, 22)
 
 

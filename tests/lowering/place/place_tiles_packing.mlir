@@ -3,10 +3,11 @@
 // RUN: semc opt %s -p "place-tiles{target=memcap-demo packing=exclusive}" | filecheck %s --check-prefix=EXCLUSIVE
 // RUN: not semc opt %s -p "place-tiles{target=memcap-demo packing=loose}"
 
-// A depthwise convolution: four groups of nine taps, read at 100 positions. On a diagonal they are
-// read at once; packed densely they share columns and are read one after another.
+// A depthwise convolution: four groups of nine taps, read at 100 positions. In four arrays they are
+// read at once by four sets of converters; on a diagonal they are read in one round; packed densely
+// they share rows and are read one after another.
 // AUTO-LABEL: func.func @main
-// AUTO: sites = dense<{{\[\[}}0, 2, 2, 0, 0], [0, 2, 2, 9, 1], [0, 2, 2, 18, 2], [0, 2, 2, 27, 3]]>
+// AUTO: sites = dense<{{\[\[}}0, 2, 2, 0, 0], [0, 1, 2, 0, 0], [0, 2, 1, 0, 0], [0, 2, 3, 0, 0]]>
 // DENSE-LABEL: func.func @main
 // DENSE: sites = dense<{{\[\[}}0, 2, 2, 0, 0], [0, 2, 2, 0, 1], [0, 2, 2, 0, 2], [0, 2, 2, 0, 3]]>
 // EXCLUSIVE-LABEL: func.func @main

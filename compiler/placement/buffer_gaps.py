@@ -1,4 +1,4 @@
-"""Places buffers one after another into byte ranges, and improves the order; compiled.
+"""Places buffers one after another into the gaps between those alive with them; compiled.
 
 The conflicts of buffer ``i``, which are alive in a slot with it, are ``others[start[i] :
 start[i + 1]]``; where ``others`` is empty they are looked for among all.
@@ -84,61 +84,3 @@ def place_in_order(order, sizes, lives, start, others, capacity, best_fit, offse
             offsets[i] = at
             peak = max(peak, at + size)
     return peak, left
-
-
-@compiled()
-def climb(order, sizes, lives, start, others, best_fit, offsets, bound, tries, state):  # type: ignore[no-untyped-def]
-    """Improve ``order`` and ``offsets`` (what it gives) in place; the peak that is left.
-
-    A step moves one of the highest buffers, or one alive with it, to an earlier place in the order.
-    Steps that do no harm are kept (hill climbing, as the memory planner of TVM). Ends at ``bound``
-    or after ``tries`` steps; ``state`` uint64 [1] is random.
-    """
-    n = len(order)
-    peak = np.int64(0)
-    for i in range(n):
-        peak = max(peak, offsets[i] + sizes[i])
-    place = np.empty(n, np.int64)
-    trial, found = order.copy(), offsets.copy()
-    highest = np.empty(n, np.int64)
-    for k in range(n):
-        place[order[k]] = k
-    for _ in range(tries):
-        if peak <= bound:
-            break
-        high = 0
-        for i in range(n):
-            if offsets[i] + sizes[i] == peak:
-                highest[high] = i
-                high += 1
-        moved = highest[int(_next(state) * high)]
-        degree = start[moved + 1] - start[moved]
-        if degree and _next(state) < 0.5:
-            moved = np.int64(others[start[moved] + int(_next(state) * degree)])
-        origin = place[moved]
-        if origin == 0:
-            continue
-        goal = int(_next(state) * origin)
-        trial[:goal] = order[:goal]
-        trial[goal] = moved
-        trial[goal + 1 : origin + 1] = order[goal:origin]
-        trial[origin + 1 :] = order[origin + 1 :]
-        height = place_in_order(trial, sizes, lives, start, others, peak, best_fit, found)[0]
-        if found.min() >= 0:
-            peak = height
-            order[:] = trial
-            offsets[:] = found
-            for k in range(goal, origin + 1):
-                place[order[k]] = k
-    return peak
-
-
-@compiled()
-def _next(state):  # type: ignore[no-untyped-def]
-    """A random number in [0, 1): xorshift64 (Marsaglia, J. Stat. Softw. 8, 2003)."""
-    x = state[0]
-    x ^= x << np.uint64(13)
-    x ^= x >> np.uint64(7)
-    x ^= x << np.uint64(17)
-    state[0] = x
-    return (x >> np.uint64(11)) * (1.0 / 9007199254740992.0)
