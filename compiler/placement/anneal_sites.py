@@ -38,7 +38,8 @@ FULL = Schedule(0.3, 0.02, 1.0, 0)
 REFINE = Schedule(0.1, 0.01, 0.25, 0)
 _RATE = 0.44  # of acceptance at which annealing does most (Lam and Delosme 1988)
 _NEAR = 600  # of 1,024 moves go beside a neighbour
-_LEAST_CHUNK = 10_000
+_TEMPERATURES = 60  # at least, or as many as leave each some moves
+_LEAST_CHUNK = 1_000
 
 
 class Annealer:
@@ -62,7 +63,7 @@ class Annealer:
         if not self.links.movable.any():
             return
         n = self.problem.arrays
-        chunk = max(_LEAST_CHUNK, min(n, schedule.moves // 40))
+        chunk = max(_LEAST_CHUNK, min(n, schedule.moves // _TEMPERATURES))
         chunks = max(2, schedule.moves // chunk)
         unit = self._chunk(min(chunk, 2 * n + 1000), 0.0, 0.0)[1]
         reach = schedule.reach

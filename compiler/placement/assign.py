@@ -12,6 +12,8 @@ from .site_problem import SiteProblem, assignment_cost
 _MOST_EFFORT = 10
 _MOVES_AN_ARRAY = 40  # a unit of effort
 _LEAST_MOVES = 600_000  # a unit of effort and a level
+_MOVES_OF_A_RUN = 6_000  # an array, at which small problems are better annealed again than longer
+_MOST_RUNS = 12
 
 
 @dataclass(frozen=True, slots=True)
