@@ -4,7 +4,7 @@ import numpy as np
 
 from .curves import layered_order, space_filling_order
 from .legalize import legalize
-from .site_problem import SiteProblem, assignment_cost
+from .site_problem import Best, SiteProblem
 
 
 def free_region(problem: SiteProblem) -> np.ndarray:
@@ -29,8 +29,8 @@ def with_fixed(problem: SiteProblem, movable_sites: np.ndarray) -> np.ndarray:
     return site
 
 
-def first_sites(problem: SiteProblem) -> np.ndarray:
-    """Arrays in their order along a curve through the sites nearest the port, int32 [n].
+def first_sites(problem: SiteProblem) -> Best:
+    """Arrays in their order along a curve through the sites nearest the port.
 
     The curve is a Hilbert curve in space or one in each layer, whichever costs less; layers above
     their power cap then trade arrays with others.
@@ -38,8 +38,11 @@ def first_sites(problem: SiteProblem) -> np.ndarray:
     region = free_region(problem)
     at = problem.coordinates(region)
     orders = (layered_order, space_filling_order)[: min(2, problem.layers)]
-    starts = [with_fixed(problem, region[order(at)]) for order in orders]
-    return cheapest(problem, [spread_power(problem, site) for site in starts])
+    starts = (with_fixed(problem, region[order(at)]) for order in orders)
+    best = Best(problem, spread_power(problem, next(starts)))
+    for site in starts:
+        best.offer(spread_power(problem, site))
+    return best
 
 
 def anchored_sites(problem: SiteProblem) -> np.ndarray:
@@ -60,12 +63,6 @@ def put_on(problem: SiteProblem, points: np.ndarray) -> np.ndarray:
     movable = problem.fixed_sites < 0
     chosen = region[legalize(points[movable], problem.coordinates(region))]
     return spread_power(problem, with_fixed(problem, chosen))
-
-
-def cheapest(problem: SiteProblem, placements: list[np.ndarray]) -> np.ndarray:
-    """The first of the ``placements`` that cost least."""
-    costs = [assignment_cost(problem, site).total for site in placements]
-    return placements[int(np.argmin(costs))]
 
 
 def spread_power(problem: SiteProblem, site: np.ndarray) -> np.ndarray:

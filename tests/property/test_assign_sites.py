@@ -94,7 +94,7 @@ def plain_cost(problem: SiteProblem, site: np.ndarray) -> float:
 @settings(max_examples=60, deadline=None)
 @given(problems(), st.integers(0, 3))
 def test_legal_priced_right_and_no_worse_than_the_start(problem: SiteProblem, seed: int) -> None:
-    start = first_sites(problem)
+    start = first_sites(problem).site
     assert_legal(problem, start)
     annealer = Annealer(problem, start, seed)
     annealer.run(FULL.of(3000))
@@ -107,7 +107,7 @@ def test_legal_priced_right_and_no_worse_than_the_start(problem: SiteProblem, se
 @settings(max_examples=40, deadline=None)
 @given(problems(), st.integers(1, 3000))
 def test_incremental_cost_is_that_of_the_placement(problem: SiteProblem, moves: int) -> None:
-    annealer = Annealer(problem, first_sites(problem), 1)
+    annealer = Annealer(problem, first_sites(problem).site, 1)
     annealer._chunk(moves, temperature=3.0, reach=1.0)
     exact = assignment_cost(problem, annealer.sites())
     assert annealer.cost == pytest.approx(exact.total, rel=1e-5, abs=1e-3)
