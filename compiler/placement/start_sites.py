@@ -32,17 +32,18 @@ def with_fixed(problem: SiteProblem, movable_sites: np.ndarray) -> np.ndarray:
 def first_sites(problem: SiteProblem) -> Best:
     """Arrays in their order along a curve through the sites nearest the port.
 
-    The curve is a Hilbert curve in space or one in each layer, whichever costs less; layers above
-    their power cap then trade arrays with others.
+    It is a Hilbert curve in space where a step between layers costs about what others do; and one
+    in each layer, the layers in turn, where it costs little or much or groups must not be stacked.
+    Layers above their power cap then trade arrays with others.
     """
     region = free_region(problem)
-    at = problem.coordinates(region)
-    orders = (layered_order, space_filling_order)[: min(2, problem.layers)]
-    starts = (with_fixed(problem, region[order(at)]) for order in orders)
-    best = Best(problem, spread_power(problem, next(starts)))
-    for site in starts:
-        best.offer(spread_power(problem, site))
-    return best
+    up, *along = problem.step_cost
+    grouped = problem.group is not None and problem.group_penalty > 0
+    order = layered_order
+    if problem.layers > 1 and not grouped and min(along) / 2 <= up <= max(along) * 2:
+        order = space_filling_order
+    site = with_fixed(problem, region[order(problem.coordinates(region))])
+    return Best(problem, spread_power(problem, site))
 
 
 def anchored_sites(problem: SiteProblem) -> np.ndarray:
