@@ -6,11 +6,11 @@ cost when measured, the range of the moves follows the rate of acceptance (Betz 
 """
 
 import math
-import time
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from .deadline import Deadline
 from .site_moves import BLOCKED, FREE, Links, Rules, State, try_moves
 from .site_problem import SiteProblem, assignment_cost
 
@@ -58,8 +58,8 @@ class Annealer:
         self.moves = 0
         self._next = 0
 
-    def run(self, schedule: Schedule, deadline: float = math.inf) -> None:
-        """Anneal; ends early at ``deadline`` (``time.perf_counter``)."""
+    def run(self, schedule: Schedule, deadline: Deadline | None = None) -> None:
+        """Anneal; ends early at the ``deadline``."""
         if not self.links.movable.any():
             return
         n = self.problem.arrays
@@ -72,7 +72,7 @@ class Annealer:
             temperature = unit * schedule.hot * (schedule.cold / schedule.hot) ** share
             accepted, _ = self._chunk(chunk, temperature, reach)
             reach = min(1.0, reach * (1 - _RATE + accepted))
-            if time.perf_counter() > deadline:
+            if deadline is not None and deadline.is_over():
                 break
         self._chunk(2 * n, 0.0, 0.0)
         self._keep()

@@ -1,11 +1,11 @@
 """Assigns arrays to sites at least traffic x distance: a start, then annealing by levels."""
 
-import math
 import time
 from dataclasses import dataclass
 
 import numpy as np
 
+from .deadline import Clock, Deadline
 from .machine import SiteGrid
 from .site_problem import Best, SiteProblem
 
@@ -31,13 +31,19 @@ class Assignment:
 
 
 def assign_sites(
-    problem: SiteProblem, *, effort: int = 1, seed: int = 0, seconds: float | None = None
+    problem: SiteProblem,
+    *,
+    effort: int = 1,
+    seed: int = 0,
+    seconds: float | None = None,
+    clock: Clock = time.perf_counter,
 ) -> Assignment:
     """Put the arrays of ``problem`` on sites, the cheaper the more ``effort`` (0 to 10).
 
     Effort 0 is the first legal placement, along a space-filling curve. Otherwise the number of
     moves is proportional to the effort, and the result depends on problem, effort and seed alone.
-    With ``seconds`` the effort is what the time allows. Never costs more than the first placement.
+    With ``seconds`` of ``clock`` the effort is what the time allows. Never costs more than the
+    first placement.
     """
     if not 0 <= effort <= _MOST_EFFORT:
         raise ValueError(f"effort must be from 0 to {_MOST_EFFORT}, got {effort}")
@@ -47,21 +53,20 @@ def assign_sites(
     start_cost = best.cost.total
     moves = 0
     if problem.arrays and seconds is not None:
-        moves = _improve_until(best, seed, time.perf_counter() + seconds)
+        moves = _improve_until(best, seed, Deadline(seconds, clock))
     elif problem.arrays and effort:
-        moves = _improve(best, effort, seed, math.inf)
+        moves = _improve(best, effort, seed, Deadline())
     cost = best.cost
     return Assignment(best.site, cost.total, start_cost, moves, cost.excess_w <= 0)
 
 
-def _improve_until(best: Best, seed: int, deadline: float) -> int:
+def _improve_until(best: Best, seed: int, deadline: Deadline) -> int:
     """Improve at effort one, then at what the time left allows, until it is over."""
     moves, effort = 0, 1.0
-    while (began := time.perf_counter()) < deadline and not _is_at_bound(best):
+    while (left := deadline.left_s()) > 0 and not _is_at_bound(best):
         moves += _improve(best, effort, seed, deadline)
-        now = time.perf_counter()
-        effort_left = (deadline - now) / (now - began) * effort
-        effort = max(1.0, min(0.9 * effort_left, _MOST_EFFORT))
+        after = deadline.left_s()
+        effort = min(max(1.0, 0.9 * effort * after / (left - after)), _MOST_EFFORT)
         seed += 1
     return moves
 
@@ -75,7 +80,7 @@ def _is_at_bound(best: Best) -> bool:
     return others == 0 and cost.links <= least * (1 + 1e-9)
 
 
-def _improve(best: Best, effort: float, seed: int, deadline: float) -> int:
+def _improve(best: Best, effort: float, seed: int, deadline: Deadline) -> int:
     """Anneal from the best of several starts; returns the moves tried."""
     from .anneal_sites import FULL, REFINE, Annealer
     from .multilevel import place_by_levels

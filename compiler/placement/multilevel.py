@@ -12,6 +12,7 @@ import numpy as np
 
 from .anneal_sites import FULL, REFINE, Annealer
 from .coarsen import Graph, cluster_vertices
+from .deadline import Deadline
 from .site_problem import SiteProblem
 from .start_sites import first_sites, put_on
 
@@ -30,7 +31,7 @@ class _Level:
 
 
 def place_by_levels(
-    problem: SiteProblem, moves: int, seed: int, deadline: float
+    problem: SiteProblem, moves: int, seed: int, deadline: Deadline
 ) -> tuple[np.ndarray | None, int]:
     """A start for refinement, int32 [n], and the moves it took; None where no level is worth it.
 
@@ -40,7 +41,9 @@ def place_by_levels(
     return _start(level, moves, seed, deadline)
 
 
-def _start(level: _Level, moves: int, seed: int, deadline: float) -> tuple[np.ndarray | None, int]:
+def _start(
+    level: _Level, moves: int, seed: int, deadline: Deadline
+) -> tuple[np.ndarray | None, int]:
     made = _coarser(level)
     if made is None:
         return None, 0

@@ -6,11 +6,13 @@ child is improved by robust tabu search (Taillard 1991), as in Benlic and Hao, "
 the quadratic assignment problem", Expert Systems with Applications 42 (2015) 584.
 """
 
+import math
 import time
 from dataclasses import dataclass
 
 import numpy as np
 
+from .deadline import Clock, Deadline
 from .qap_moves import Search, anneal_swaps, fill_deltas, tabu_search
 
 _MEMBERS = 10
@@ -47,12 +49,13 @@ def solve_qap(
     seconds: float | None = None,
     tries: float = 1e7,
     seed: int = 0,
+    clock: Clock = time.perf_counter,
 ) -> QapSolution:
     """A permutation of little cost for flows ``a`` and distances ``b``, float [n, n].
 
     About ``tries`` swaps are looked at, and the result is the same for the same seed; or the search
-    goes on for ``seconds``. Raises ValueError when the matrices are not square and alike, or hold
-    what is not finite.
+    goes on for ``seconds`` of ``clock``. Raises ValueError when the matrices are not square and
+    alike, or hold what is not finite.
     """
     a, b = np.asarray(a, float), np.asarray(b, float)
     if a.ndim != 2 or a.shape != b.shape or a.shape[0] != a.shape[1]:
@@ -65,8 +68,7 @@ def solve_qap(
         best = min(orders, key=lambda p: qap_cost(a, b, p))
         return QapSolution(best, qap_cost(a, b, best), 0, 0)
     solver = _Solver(a, b, seed)
-    deadline = None if seconds is None else time.perf_counter() + seconds
-    solver.run(tries, deadline)
+    solver.run(math.inf if seconds is not None else tries, Deadline(seconds, clock))
     return QapSolution(solver.best, qap_cost(a, b, solver.best), solver.work, solver.children)
 
 
@@ -85,11 +87,10 @@ class _Solver:
         changes = np.abs(self.search.delta[np.triu_indices(self.n, 1)])
         self._unit = float(changes[changes > 0].mean()) if changes.any() else 1.0
 
-    def run(self, tries: float, deadline: float | None) -> None:
-        if deadline is not None:
-            tries = self._tries_until(deadline)
-        each = max(1000, int(tries * _START_SHARE / _MEMBERS))
-        while not self._is_over(tries, deadline):
+    def run(self, tries: float, deadline: Deadline) -> None:
+        """Search until ``tries`` are made or the time is over; one of them must be finite."""
+        each = self._tries_of_a_start(tries, deadline)
+        while self.work < tries and not deadline.is_over():
             if len(self.members) < _MEMBERS:
                 self._add_start(each)
             elif self.children % 2:
@@ -97,21 +98,29 @@ class _Solver:
             else:
                 self._shake()
 
-    def _is_over(self, tries: float, deadline: float | None) -> bool:
-        if deadline is not None:
-            return time.perf_counter() >= deadline
-        return self.work >= tries
-
-    def _tries_until(self, deadline: float) -> float:
-        """How many tries the time allows, from how long some take."""
-        began = time.perf_counter()
-        self._anneal(_COLD[0], _PROBE_TRIES)
-        now = time.perf_counter()
-        return max(0.0, deadline - now) * _PROBE_TRIES / (now - began)
+    def _tries_of_a_start(self, tries: float, deadline: Deadline) -> int:
+        """A share of the tries, or of what the time allows, from how long some take."""
+        left = deadline.left_s()
+        if left < math.inf:
+            self._anneal(_COLD[0], _PROBE_TRIES)
+            took = max(left - deadline.left_s(), 1e-6)
+            tries = min(tries, deadline.left_s() / took * _PROBE_TRIES)
+        return max(1000, int(tries * _START_SHARE / _MEMBERS))
 
     def _add_start(self, tries: int) -> None:
-        self._anneal(_COLD[len(self.members) % len(_COLD)], tries)
-        self._improve(self.search.best.copy(), _CHILD_ITERATIONS // 2)
+        """Annealing or tabu search from anywhere: one start of each, then the better of the two.
+
+        Annealing finds the coarse order that most problems have; where costs are as good as random
+        there is none, and tabu search is the better one from the start.
+        """
+        count = len(self.members)
+        by_tabu = count == 1 if count < 2 else self.members[1][0] < self.members[0][0]
+        if by_tabu:
+            iterations = max(_SHAKEN_ITERATIONS, round(tries / self._tabu_work / self.n))
+            self._improve(self.rng.permutation(self.n), iterations)
+        else:
+            self._anneal(_COLD[count % len(_COLD)], tries)
+            self._improve(self.search.best.copy(), _SHAKEN_ITERATIONS)
         self.members.append((float(self.search.cost[1]), self.search.best.copy()))
 
     def _anneal(self, cold: float, tries: int) -> None:
