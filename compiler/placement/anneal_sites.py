@@ -6,11 +6,11 @@ cost when measured, the range of the moves follows the rate of acceptance (Betz 
 """
 
 import math
-import time
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from .deadline import Deadline
 from .site_moves import BLOCKED, FREE, Links, Rules, State, try_moves
 from .site_problem import SiteProblem, assignment_cost
 
@@ -38,7 +38,8 @@ FULL = Schedule(0.3, 0.02, 1.0, 0)
 REFINE = Schedule(0.1, 0.01, 0.25, 0)
 _RATE = 0.44  # of acceptance at which annealing does most (Lam and Delosme 1988)
 _NEAR = 600  # of 1,024 moves go beside a neighbour
-_LEAST_CHUNK = 10_000
+_TEMPERATURES = 60  # at least, or as many as leave each some moves
+_LEAST_CHUNK = 1_000
 
 
 class Annealer:
@@ -57,12 +58,12 @@ class Annealer:
         self.moves = 0
         self._next = 0
 
-    def run(self, schedule: Schedule, deadline: float = math.inf) -> None:
-        """Anneal; ends early at ``deadline`` (``time.perf_counter``)."""
+    def run(self, schedule: Schedule, deadline: Deadline | None = None) -> None:
+        """Anneal; ends early at the ``deadline``."""
         if not self.links.movable.any():
             return
         n = self.problem.arrays
-        chunk = max(_LEAST_CHUNK, min(n, schedule.moves // 40))
+        chunk = max(_LEAST_CHUNK, min(n, schedule.moves // _TEMPERATURES))
         chunks = max(2, schedule.moves // chunk)
         unit = self._chunk(min(chunk, 2 * n + 1000), 0.0, 0.0)[1]
         reach = schedule.reach
@@ -71,7 +72,7 @@ class Annealer:
             temperature = unit * schedule.hot * (schedule.cold / schedule.hot) ** share
             accepted, _ = self._chunk(chunk, temperature, reach)
             reach = min(1.0, reach * (1 - _RATE + accepted))
-            if time.perf_counter() > deadline:
+            if deadline is not None and deadline.is_over():
                 break
         self._chunk(2 * n, 0.0, 0.0)
         self._keep()

@@ -1,16 +1,18 @@
 """Assigns arrays to sites at least traffic x distance: a start, then annealing by levels."""
 
-import math
 import time
 from dataclasses import dataclass
 
 import numpy as np
 
-from .site_problem import SiteProblem, assignment_cost
+from .deadline import Clock, Deadline
+from .site_problem import Best, SiteProblem
 
 _MOST_EFFORT = 10
-_MOVES_AN_ARRAY = 40  # a unit of effort
-_LEAST_MOVES = 600_000  # a unit of effort and a level
+_MOVES_AN_ARRAY = 40  # for a unit of effort
+_LEAST_MOVES = 600_000  # for a unit of effort, on each level
+_MOVES_OF_A_RUN = 6_000  # for an array: with more, annealing again gains more than slower cooling
+_MOST_RUNS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,107 +32,85 @@ class Assignment:
 def assign_sites(
     problem: SiteProblem,
     *,
-    effort: float = 1,
+    effort: int = 1,
     seed: int = 0,
     seconds: float | None = None,
+    clock: Clock = time.perf_counter,
     given: np.ndarray | None = None,
 ) -> Assignment:
     """Put the arrays of ``problem`` on sites, the cheaper the more ``effort`` (0 to 10).
 
     Effort 0 is the first legal placement, along a space-filling curve. Otherwise the number of
     moves is proportional to the effort, and the result depends on problem, effort and seed alone.
-    With ``seconds`` the effort is what the time allows. Never costs more than the first placement,
-    nor than a legal one that is ``given`` (int [n]).
+    With ``seconds`` of ``clock`` the effort is what the time allows. Never costs more than the
+    first placement, nor than a legal one that is ``given`` (int [n]).
     """
     if not 0 <= effort <= _MOST_EFFORT:
         raise ValueError(f"effort must be from 0 to {_MOST_EFFORT}, got {effort}")
-    from .start_sites import cheapest, first_sites
+    from .start_sites import first_sites
 
-    start = first_sites(problem)
+    best = first_sites(problem)
     if given is not None:
-        start = cheapest(problem, [np.asarray(given, np.int32), start])
-    start_cost = assignment_cost(problem, start).total
-    if problem.arrays == 0 or (effort == 0 and seconds is None):
-        return _assignment(problem, start, start_cost, 0)
-    if seconds is None:
-        site, moves = _improve(problem, start, effort, seed, math.inf)
-    else:
-        site, moves = _improve_until(problem, start, seed, time.perf_counter() + seconds)
-    return _assignment(problem, site, start_cost, moves)
+        best.offer(np.asarray(given, np.int32))
+    start_cost = best.cost.total
+    moves = 0
+    if problem.arrays and seconds is not None:
+        moves = _improve_until(best, seed, Deadline(seconds, clock))
+    elif problem.arrays and effort:
+        moves = _improve(best, effort, seed, Deadline())
+    cost = best.cost
+    return Assignment(best.site, cost.total, start_cost, moves, cost.excess_w <= 0)
 
 
-def _assignment(
-    problem: SiteProblem, site: np.ndarray, start_cost: float, moves: int
-) -> Assignment:
-    cost = assignment_cost(problem, site)
-    return Assignment(site, cost.total, start_cost, moves, cost.excess_w <= 0)
-
-
-def _improve_until(
-    problem: SiteProblem, start: np.ndarray, seed: int, deadline: float
-) -> tuple[np.ndarray, int]:
-    """Efforts that fit the time, the first of them one, the next as large as is left."""
-    best, moves, effort = start, 0, 1.0
-    while (began := time.perf_counter()) < deadline:
-        site, tried = _improve(problem, start, effort, seed, deadline)
-        moves += tried
+def _improve_until(best: Best, seed: int, deadline: Deadline) -> int:
+    """Improve at effort one, then at what the time left allows, until it is over."""
+    moves, effort = 0, 1.0
+    while (left := deadline.left_s()) > 0 and not _is_at_bound(best):
+        moves += _improve(best, effort, seed, deadline)
+        after = deadline.left_s()
+        effort = min(max(1.0, 0.9 * effort * after / (left - after)), _MOST_EFFORT)
         seed += 1
-        best = _better(problem, best, site)
-        if _at_bound(problem, best):
-            break
-        now = time.perf_counter()
-        unit = (now - began) / effort
-        effort = max(1.0, (deadline - now) / unit * 0.9)
-        if problem.arrays < 1000:
-            effort = min(effort, 5)
-    return best, moves
+    return moves
 
 
-def _better(problem: SiteProblem, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    from .start_sites import cheapest
-
-    return cheapest(problem, [a, b])
-
-
-def _at_bound(problem: SiteProblem, site: np.ndarray) -> bool:
-    """Whether no link can be shorter, so that nothing is left to gain between arrays."""
-    cost = assignment_cost(problem, site)
+def _is_at_bound(best: Best) -> bool:
+    """Whether no link can be shorter and nothing else costs: what is found is an optimum."""
+    problem, cost = best.problem, best.cost
     steps = [step for step, size in zip(problem.step_cost, problem.shape, strict=True) if size > 1]
-    least = min(steps, default=0.0) * float(problem.weight.sum(dtype=float)) / 2
+    least = min(steps, default=0.0) * float(problem.pairs[2].sum(dtype=float))
     others = cost.anchors + cost.layers + cost.groups + cost.power
     return others == 0 and cost.links <= least * (1 + 1e-9)
 
 
-def _improve(
-    problem: SiteProblem, start: np.ndarray, effort: float, seed: int, deadline: float
-) -> tuple[np.ndarray, int]:
-    """Anneal from the best of several starts; (sites, moves tried)."""
+def _improve(best: Best, effort: float, seed: int, deadline: Deadline) -> int:
+    """Anneal from the best of several starts; returns the moves tried."""
     from .anneal_sites import FULL, REFINE, Annealer
     from .multilevel import place_by_levels
-    from .start_sites import anchored_sites, cheapest
+    from .start_sites import anchored_sites
 
-    starts = [start]
+    problem = best.problem
+    start = best.copy()
     if problem.anchor_weight.any():
-        starts.append(anchored_sites(problem))
+        start.offer(anchored_sites(problem))
     embedded = _embedded(problem, seed)
     if embedded is not None:
-        starts.append(embedded)
-    best = cheapest(problem, starts)
-    if _at_bound(problem, best):
-        return best, 0
-    moves = 0
+        start.offer(embedded)
+    best.offer(start.site)
+    if _is_at_bound(best):
+        return 0
     least = round(_LEAST_MOVES * effort)
-    schedule = FULL
-    made = place_by_levels(problem, least, seed, deadline)
-    if made is not None:
-        by_levels, moves = made
-        best = cheapest(problem, [best, by_levels])
-        schedule = REFINE
-    annealer = Annealer(problem, best, seed)
-    annealer.run(
-        schedule.of(max(least, round(_MOVES_AN_ARRAY * effort * problem.arrays))), deadline
-    )
-    return annealer.best, moves + annealer.moves
+    by_levels, moves = place_by_levels(problem, least, seed, deadline)
+    if by_levels is not None:
+        start.offer(by_levels)
+    schedule = FULL if by_levels is None else REFINE
+    fine = max(least, round(_MOVES_AN_ARRAY * effort * problem.arrays))
+    runs = min(_MOST_RUNS, max(1, fine // (_MOVES_OF_A_RUN * problem.arrays)))
+    for run in range(runs):
+        annealer = Annealer(problem, start.site, seed + run)
+        annealer.run(schedule.of(fine // runs), deadline)
+        best.offer(annealer.best)
+        moves += annealer.moves
+    return moves
 
 
 def _embedded(problem: SiteProblem, seed: int) -> np.ndarray | None:

@@ -8,9 +8,12 @@ import numpy as np
 def hilbert_index(coordinates: np.ndarray, bits: int) -> np.ndarray:
     """Place of each point on the Hilbert curve, int64 [n], for int [n, d] below ``2**bits``.
 
+    Needs ``bits * d`` to be 63 at most.
+
     Skilling, "Programming the Hilbert curve", AIP Conf. Proc. 707 (2004) 381, on whole columns.
     """
-    x = [np.array(column, np.int64) for column in np.asarray(coordinates).T]
+    kind = "int32" if bits * coordinates.shape[1] < 32 else "int64"  # half the time
+    x = [np.array(column, np.dtype(kind)) for column in np.asarray(coordinates).T]
     top = 1 << (bits - 1)
     q = top
     while q > 1:
@@ -32,7 +35,7 @@ def hilbert_index(coordinates: np.ndarray, bits: int) -> np.ndarray:
     for bit in range(bits - 1, -1, -1):
         for axis in range(len(x)):
             index = (index << 1) | (((x[axis] ^ turn) >> bit) & 1)
-    return index
+    return index.astype(np.int64)
 
 
 def space_filling_order(coordinates: np.ndarray) -> np.ndarray:

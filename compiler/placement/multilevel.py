@@ -12,6 +12,7 @@ import numpy as np
 
 from .anneal_sites import FULL, REFINE, Annealer
 from .coarsen import Graph, cluster_vertices
+from .deadline import Deadline
 from .site_problem import SiteProblem
 from .start_sites import first_sites, put_on
 
@@ -30,25 +31,28 @@ class _Level:
 
 
 def place_by_levels(
-    problem: SiteProblem, moves: int, seed: int, deadline: float
-) -> tuple[np.ndarray, int] | None:
+    problem: SiteProblem, moves: int, seed: int, deadline: Deadline
+) -> tuple[np.ndarray | None, int]:
     """A start for refinement, int32 [n], and the moves it took; None where no level is worth it.
 
-    Each coarser level gets ``moves``, or a hundredth of that for each of its vertices if more.
+    Each coarser level gets ``moves``.
     """
     level = _Level(problem, np.ones(problem.arrays, np.int32))
     return _start(level, moves, seed, deadline)
 
 
-def _start(level: _Level, moves: int, seed: int, deadline: float) -> tuple[np.ndarray, int] | None:
+def _start(
+    level: _Level, moves: int, seed: int, deadline: Deadline
+) -> tuple[np.ndarray | None, int]:
     made = _coarser(level)
     if made is None:
-        return None
+        return None, 0
     coarse, cluster = made
-    inner = _start(coarse, moves, seed, deadline)
-    schedule = FULL if inner is None else REFINE
-    site, tried = (first_sites(coarse.problem), 0) if inner is None else inner
-    annealer = Annealer(coarse.problem, site, seed)
+    site, tried = _start(coarse, moves, seed, deadline)
+    schedule = FULL if site is None else REFINE
+    annealer = Annealer(
+        coarse.problem, first_sites(coarse.problem).site if site is None else site, seed
+    )
     annealer.run(schedule.of(moves), deadline)
     centre = coarse.problem.coordinates(annealer.best) + 0.5
     scale = np.array(level.problem.shape) / np.array(coarse.problem.shape)

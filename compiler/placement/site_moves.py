@@ -153,8 +153,10 @@ def _power_delta(
 
 
 @compiled()
-def _clipped(value: int, size: int) -> int:
-    return min(max(value, 0), size - 1)
+def _draw_near(random: np.ndarray, centre: int, reach: int, size: int) -> int:
+    """A draw from what lies within ``reach`` of ``centre`` and in 0 .. size - 1."""
+    low = max(centre - reach, 0)
+    return low + _below(random, min(centre + reach, size - 1) - low + 1)
 
 
 @compiled()
@@ -176,10 +178,11 @@ def _draw_target(
         layer_range = 1 if rules.layer_step > 0 else rules.layers
         row_range = 1
         col_range = 1
-    layer = np.int64(position[centre, 0]) + _below(random, 2 * layer_range + 1) - layer_range
-    row = np.int64(position[centre, 1]) + _below(random, 2 * row_range + 1) - row_range
-    col = np.int64(position[centre, 2]) + _below(random, 2 * col_range + 1) - col_range
-    return _clipped(layer, rules.layers), _clipped(row, rules.rows), _clipped(col, rules.cols)
+    return (
+        _draw_near(random, np.int64(position[centre, 0]), layer_range, rules.layers),
+        _draw_near(random, np.int64(position[centre, 1]), row_range, rules.rows),
+        _draw_near(random, np.int64(position[centre, 2]), col_range, rules.cols),
+    )
 
 
 @compiled()

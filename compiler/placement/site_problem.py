@@ -197,3 +197,22 @@ def _crowded(problem: SiteProblem, site: np.ndarray) -> int:
     key = problem.group[grouped].astype(np.int64) * stacks + site[grouped] % stacks
     counts = np.unique(key, return_counts=True)[1]
     return int(np.maximum(counts - problem.active, 0).sum())
+
+
+class Best:
+    """The cheapest of the placements it is offered, the first of equals."""
+
+    def __init__(
+        self, problem: SiteProblem, site: np.ndarray, cost: AssignmentCost | None = None
+    ) -> None:
+        self.problem = problem
+        self.site = np.asarray(site, np.int32)
+        self.cost = assignment_cost(problem, site) if cost is None else cost
+
+    def copy(self) -> "Best":
+        return Best(self.problem, self.site, self.cost)
+
+    def offer(self, site: np.ndarray) -> None:
+        cost = assignment_cost(self.problem, site)
+        if cost.total < self.cost.total:
+            self.site, self.cost = np.asarray(site, np.int32), cost

@@ -4,7 +4,7 @@ import numpy as np
 
 from .curves import layered_order, space_filling_order
 from .legalize import legalize
-from .site_problem import SiteProblem, assignment_cost
+from .site_problem import Best, SiteProblem
 
 
 def free_region(problem: SiteProblem) -> np.ndarray:
@@ -29,17 +29,21 @@ def with_fixed(problem: SiteProblem, movable_sites: np.ndarray) -> np.ndarray:
     return site
 
 
-def first_sites(problem: SiteProblem) -> np.ndarray:
-    """Arrays in their order along a curve through the sites nearest the port, int32 [n].
+def first_sites(problem: SiteProblem) -> Best:
+    """Arrays in their order along a curve through the sites nearest the port.
 
-    The curve is a Hilbert curve in space or one in each layer, whichever costs less; layers above
-    their power cap then trade arrays with others.
+    It is a Hilbert curve in space where a step between layers costs about what others do; and one
+    in each layer, the layers in turn, where it costs little or much or groups must not be stacked.
+    Layers above their power cap then trade arrays with others.
     """
     region = free_region(problem)
-    at = problem.coordinates(region)
-    orders = (layered_order, space_filling_order)[: min(2, problem.layers)]
-    starts = [with_fixed(problem, region[order(at)]) for order in orders]
-    return cheapest(problem, [spread_power(problem, site) for site in starts])
+    up, *along = problem.step_cost
+    grouped = problem.group is not None and problem.group_penalty > 0
+    order = layered_order
+    if problem.layers > 1 and not grouped and min(along) / 2 <= up <= max(along) * 2:
+        order = space_filling_order
+    site = with_fixed(problem, region[order(problem.coordinates(region))])
+    return Best(problem, spread_power(problem, site))
 
 
 def anchored_sites(problem: SiteProblem) -> np.ndarray:
@@ -60,12 +64,6 @@ def put_on(problem: SiteProblem, points: np.ndarray) -> np.ndarray:
     movable = problem.fixed_sites < 0
     chosen = region[legalize(points[movable], problem.coordinates(region))]
     return spread_power(problem, with_fixed(problem, chosen))
-
-
-def cheapest(problem: SiteProblem, placements: list[np.ndarray]) -> np.ndarray:
-    """The first of the ``placements`` that cost least."""
-    costs = [assignment_cost(problem, site).total for site in placements]
-    return placements[int(np.argmin(costs))]
 
 
 def spread_power(problem: SiteProblem, site: np.ndarray) -> np.ndarray:

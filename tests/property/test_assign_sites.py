@@ -94,7 +94,7 @@ def plain_cost(problem: SiteProblem, site: np.ndarray) -> float:
 @settings(max_examples=60, deadline=None)
 @given(problems(), st.integers(0, 3))
 def test_legal_priced_right_and_no_worse_than_the_start(problem: SiteProblem, seed: int) -> None:
-    start = first_sites(problem)
+    start = first_sites(problem).site
     assert_legal(problem, start)
     annealer = Annealer(problem, start, seed)
     annealer.run(FULL.of(3000))
@@ -107,7 +107,7 @@ def test_legal_priced_right_and_no_worse_than_the_start(problem: SiteProblem, se
 @settings(max_examples=40, deadline=None)
 @given(problems(), st.integers(1, 3000))
 def test_incremental_cost_is_that_of_the_placement(problem: SiteProblem, moves: int) -> None:
-    annealer = Annealer(problem, first_sites(problem), 1)
+    annealer = Annealer(problem, first_sites(problem).site, 1)
     annealer._chunk(moves, temperature=3.0, reach=1.0)
     exact = assignment_cost(problem, annealer.sites())
     assert annealer.cost == pytest.approx(exact.total, rel=1e-5, abs=1e-3)
@@ -181,9 +181,9 @@ def test_levels_of_clusters_beat_the_first_placement() -> None:
     links = chains(matrices=16, side=8)
     n = len(links)
     problem = SiteProblem(4, 16, 17, (1, 1, 1), *csr(links), np.zeros(n, np.float32))
-    found = assign_sites(problem)
+    found = assign_sites(problem, effort=2)
     assert_legal(problem, found.site)
-    assert found.cost < 0.7 * found.start_cost
+    assert found.cost < 0.75 * found.start_cost
 
 
 def test_port_traffic_alone_is_sorted_by_distance() -> None:

@@ -7,7 +7,7 @@
 // read at once by four sets of converters; on a diagonal they are read in one round; packed densely
 // they share rows and are read one after another.
 // AUTO-LABEL: func.func @main
-// AUTO: sites = dense<{{\[\[}}0, 2, 2, 0, 0], [0, 1, 2, 0, 0], [0, 2, 1, 0, 0], [0, 2, 3, 0, 0]]>
+// AUTO: sites = dense<{{\[\[}}0, 2, 1, 0, 0], [0, 2, 2, 0, 0], [0, 2, 3, 0, 0], [0, 1, 2, 0, 0]]>
 // DENSE-LABEL: func.func @main
 // DENSE: sites = dense<{{\[\[}}0, 2, 2, 0, 0], [0, 2, 2, 0, 1], [0, 2, 2, 0, 2], [0, 2, 2, 0, 3]]>
 // EXCLUSIVE-LABEL: func.func @main
