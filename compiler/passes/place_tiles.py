@@ -28,7 +28,7 @@ from ..placement.machine import SiteGrid, grid_of
 from ..placement.pack import Packing, pack_tiles
 from ..placement.reload import ReloadPlan, Writing, plan_reload
 from ..rewriting import whole_ops
-from ..split_over_chips import partition_module, split_over_chips
+from ..split_over_chips import choose_partition, split_over_chips
 
 ON_OVERFLOW = ("error", "reload", "chips")
 
@@ -62,28 +62,30 @@ class PlaceTiles(ModulePass):
             _write(programs, table, None)
             return
         if self.on_overflow == "chips":
-            self._over_chips(op, programs, grid, target.name)
+            _over_chips(op, programs, grid, target)
             return
         uses, movable = _uses(programs)
         plan = plan_reload(sizes, uses, movable, grid, writing_of(target))
         if plan is None or self.on_overflow == "error":
-            raise _too_large(target.name, packing.arrays, grid, sizes, _lever(plan, uses))
+            levers = _lever_reload(plan, uses), _lever_chips(programs, grid, target)
+            raise _too_large(target.name, packing.arrays, grid, sizes, levers)
         _write(programs, plan.sites, plan.rounds)
 
-    def _over_chips(
-        self, op: ModuleOp, programs: list[tile.ProgramOp], grid: SiteGrid, name: str
-    ) -> None:
-        partition = partition_module(op, programs, grid)
-        if partition.chips > MOST_CHIPS:
-            raise CapacityError(
-                f"a program can span {MOST_CHIPS} chips, this model needs {partition.chips:,} of "
-                f"{name}",
-                demand={"chips": partition.chips},
-                available={"chips": MOST_CHIPS},
-                levers=("use a target with more arrays", "write matrices anew (reload)"),
-            )
-        for chip in split_over_chips(op, programs, grid, partition):
-            _write(chip.programs, chip.sites, None)
+
+def _over_chips(
+    op: ModuleOp, programs: list[tile.ProgramOp], grid: SiteGrid, target: MemcapTarget
+) -> None:
+    partition = choose_partition(programs, grid, target.numerics.input_bits / 8)
+    if partition.chips > MOST_CHIPS:
+        raise CapacityError(
+            f"a program can span {MOST_CHIPS} chips, this model needs {partition.chips:,} of "
+            f"{target.name}",
+            demand={"chips": partition.chips},
+            available={"chips": MOST_CHIPS},
+            levers=("use a target with more arrays", "write matrices anew (--on-overflow reload)"),
+        )
+    for placed in split_over_chips(op, programs, grid, partition):
+        _write(placed.programs, placed.sites, None)
 
 
 def _write(
@@ -125,7 +127,7 @@ def _first_use(packing: Packing) -> np.ndarray:
 
 
 def _too_large(
-    name: str, arrays: int, grid: SiteGrid, sizes: Sequence[np.ndarray], reload: str
+    name: str, arrays: int, grid: SiteGrid, sizes: Sequence[np.ndarray], levers: Sequence[str]
 ) -> CapacityError:
     weights = sum(int(table.astype(np.int64).prod(axis=1).sum()) for table in sizes)
     per_layer = grid.rows * grid.cols
@@ -143,14 +145,13 @@ def _too_large(
         },
         levers=(
             f"use a target with stack.layers = {layers}",
-            reload,
-            f"split the model over {-(-arrays // grid.sites)} chips",
+            *levers,
             f"use arrays or cells that hold {arrays / grid.sites:.2f}x the parameters",
         ),
     )
 
 
-def _lever(plan: ReloadPlan | None, uses: np.ndarray) -> str:
+def _lever_reload(plan: ReloadPlan | None, uses: np.ndarray) -> str:
     """What writing anew what does not fit would cost, or why it would not do."""
     if plan is None:
         return "take matrices out of control flow: those in it cannot be written while running"
@@ -158,4 +159,16 @@ def _lever(plan: ReloadPlan | None, uses: np.ndarray) -> str:
     return (
         f"write {written:,} arrays anew in each inference (--on-overflow reload), which takes "
         f"up to {plan.residency.write_s:.3g} s"
+    )
+
+
+def _lever_chips(programs: Sequence[tile.ProgramOp], grid: SiteGrid, target: MemcapTarget) -> str:
+    """How many chips would do, and what would pass between them; or what stands against it."""
+    try:
+        found = choose_partition(programs, grid, target.numerics.input_bits / 8)
+    except CapacityError as error:
+        return f"take a chip with more arrays: {error.message}"
+    return (
+        f"split the model over {found.chips:,} chips (--on-overflow chips), with "
+        f"{found.crossing_bytes:,.0f} bytes an inference between them"
     )
