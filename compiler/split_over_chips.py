@@ -17,8 +17,9 @@ from ..dialects import graph, place, tile
 from ..dialects.control import ControlOp
 from ..dialects.interned import int_attr
 from ..dialects.types import shape_of
-from ..errors import CapacityError, IRError
+from ..errors import CapacityError
 from .diagnostics import where_of
+from .matrix_uses import block_of
 from .placement.machine import SiteGrid
 from .placement.pack import Packing, pack_tiles
 from .placement.partition import Chain, Partition, cut_arrays, partition_chain
@@ -39,17 +40,17 @@ class PlacedTiles:
 def choose_partition(
     programs: Sequence[tile.ProgramOp], grid: SiteGrid, code_bytes: float
 ) -> Partition:
-    """The partition of the function of ``programs`` over chips of ``grid``; the IR stays as it is.
+    """The partition of the function of ``programs``, in order of use, over chips of ``grid``.
 
     Cuts between operations, or between arrays where that takes fewer chips, or as many and fewer
     bytes. ``code_bytes`` is the size of an input code. Raises CapacityError where nothing fits.
     """
-    block = _block_of(programs)
+    block = block_of(programs)
     items = _items(block)
     number = {program: m for m, program in enumerate(programs)}
     matrices = [_driven(op, number) for op in items]
     unused = [m for program, m in number.items() if program.result.first_use is None]
-    matrices[:1] = [[*matrices[0], *unused]]
+    matrices[-1:] = [[*matrices[-1], *unused]]
     sizes = [_sizes(program) for program in programs]
     arrays = np.array([packing.arrays for packing in pack_apart(sizes, grid)], np.int64)
     sent = np.array([_product_bytes(op, code_bytes) for op in items])
@@ -80,34 +81,24 @@ def split_over_chips(
 
     A matrix that several chips drive gets a ``tile.program`` for each, unless arrays were cut.
     """
-    block = _block_of(programs)
+    block = block_of(programs)
     items = _items(block)
     module.attributes[CHIPS] = int_attr(partition.chips)
     for op, chip in zip(items, partition.home.tolist(), strict=True):
         op.attributes[CHIP] = int_attr(chip)
     if partition.cuts is not None:
-        order = _in_order_of_use(programs, items)
-        return [PlacedTiles(order, _sites_between(order, grid, partition.cuts))]
+        return [PlacedTiles(programs, _sites_between(programs, grid, partition.cuts))]
     placed = []
     taken: set[tile.ProgramOp] = set()
     for chip in range(partition.chips):
         mine = [op for op, home in zip(items, partition.home, strict=True) if home == chip]
         stored = [_own(program, block, mine, taken) for program in programs]
         found = [program for program in stored if program is not None]
-        if chip == 0:
+        if chip == partition.chips - 1:
             found += [program for program in programs if program.result.first_use is None]
         if found:
             placed.append(PlacedTiles(found, _sites_on(found, grid, chip)))
     return placed
-
-
-def _block_of(programs: Sequence[tile.ProgramOp]) -> Block:
-    """The body of the one function that has matrices."""
-    blocks = {program.parent for program in programs}
-    block = next(iter(blocks))
-    if len(blocks) > 1 or block is None:
-        raise IRError("matrices must be programmed in one function to be spread over chips")
-    return block
 
 
 def _items(block: Block) -> list[Operation]:
@@ -146,16 +137,6 @@ def _values(block: Block, items: Sequence[Operation]) -> np.ndarray:
             read = max((order.get(user, made) for user in users if user is not None), default=made)
             values.append((made, read, place.BufferType.of(result.type).nbytes))
     return np.array(values, np.int64).reshape(-1, 3).T
-
-
-def _in_order_of_use(
-    programs: Sequence[tile.ProgramOp], items: Sequence[Operation]
-) -> list[tile.ProgramOp]:
-    """The matrices as their operations come, those that nothing drives with the first one's."""
-    number = {program: m for m, program in enumerate(programs)}
-    driven = [[programs[m] for m in _driven(op, number)] for op in items]
-    driven[0] += [program for program in programs if program.result.first_use is None]
-    return list(dict.fromkeys(program for found in driven for program in found))
 
 
 def _own(

@@ -20,9 +20,9 @@ from ...backends.targets.chips import MOST_CHIPS
 from ...backends.targets.memcap_cost import code_bytes, write_latency_s
 from ...dialects import tile
 from ...dialects.attributes import table_attr
-from ...dialects.control import ControlOp
 from ...errors import CapacityError, InputError, TargetError
 from ..context import say_unchanged
+from ..matrix_uses import in_order_of_use, product_counts
 from ..placement.assign import assign_sites
 from ..placement.machine import SiteGrid, grid_of
 from ..placement.pack import Packing, pack_tiles
@@ -61,13 +61,14 @@ class PlaceTiles(ModulePass):
             table = np.column_stack([sites, packing.row, packing.col]).astype(np.int32)
             _write(programs, table, None)
             return
+        programs = in_order_of_use(programs)
         if self.on_overflow == "chips":
             _over_chips(op, programs, grid, target)
             return
-        uses, movable = _uses(programs)
-        plan = plan_reload(sizes, uses, movable, grid, writing_of(target))
+        sizes = [p.tile_table[:, [2, 4]] for p in programs]
+        plan = plan_reload(sizes, *product_counts(programs), grid, writing_of(target))
         if plan is None or self.on_overflow == "error":
-            levers = _lever_reload(plan, uses), _lever_chips(programs, grid, target)
+            levers = _lever_reload(plan), _lever_chips(programs, grid, target)
             raise _too_large(target.name, packing.arrays, grid, sizes, levers)
         _write(programs, plan.sites, plan.rounds)
 
@@ -112,13 +113,6 @@ def writing_of(target: MemcapTarget) -> Writing:
     )
 
 
-def _uses(programs: Sequence[tile.ProgramOp]) -> tuple[np.ndarray, np.ndarray]:
-    """Products of each matrix, and whether none of them is in control flow: [M] each."""
-    users = [[use.operation for use in p.result.uses] for p in programs]
-    movable = [not any(isinstance(op.parent_op(), ControlOp) for op in ops) for ops in users]
-    return np.array([len(ops) for ops in users], np.int64), np.array(movable)
-
-
 def _first_use(packing: Packing) -> np.ndarray:
     """For each array, the first tile (in program order) that it holds."""
     first = np.full(packing.arrays, len(packing.array), np.int64)
@@ -151,14 +145,13 @@ def _too_large(
     )
 
 
-def _lever_reload(plan: ReloadPlan | None, uses: np.ndarray) -> str:
+def _lever_reload(plan: ReloadPlan | None) -> str:
     """What writing anew what does not fit would cost, or why it would not do."""
     if plan is None:
         return "take matrices out of control flow: those in it cannot be written while running"
-    written = int((uses * plan.residency.streamed).sum())
     return (
-        f"write {written:,} arrays anew in each inference (--on-overflow reload), which takes "
-        f"up to {plan.residency.write_s:.3g} s"
+        f"write {plan.residency.written:,} arrays anew in each inference (--on-overflow reload), "
+        f"which takes up to {plan.residency.write_s:.3g} s"
     )
 
 

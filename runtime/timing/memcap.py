@@ -3,7 +3,8 @@
 Timing never looks at values. A product streams: the first position pays the way to the furthest
 array and back, then the arrays read position after position, or the links carry them if slower.
 Tiles that share an array are read one after another. Streamed tiles are written round by round: the
-first by RELOAD, each other one before its part of the product, which CONVERT counts.
+first by RELOAD, each other one before its part of the product, which CONVERT counts. RELOADs that
+follow each other in a stream write side by side.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -97,6 +98,7 @@ def _time_block(
     seconds: dict[str, float] = {}
     program = costs.program
     for stream in streams:
+        costs.begin_stream()
         pending: list[int] = []
         for instruction in stream.instructions:
             if instruction.opcode is Opcode.SYNC:
@@ -157,8 +159,16 @@ class _Costs:
             Opcode.RELOAD: self._reload,
         }
         self._positions: dict[int, int] = {}
+        #: What the reloads just before in the stream write side by side.
+        self._writing = _NOTHING
+
+    def begin_stream(self) -> None:
+        self._writing = _NOTHING
 
     def of(self, instruction: Instruction) -> Cost:
+        """The cost of an instruction behind the one asked for before in its stream."""
+        if instruction.opcode is not Opcode.RELOAD:
+            self._writing = _NOTHING
         cost = self._costs[instruction.opcode](instruction)
         crossing = crossing_of(self.program, instruction)
         if not crossing.links:
@@ -242,7 +252,7 @@ class _Costs:
         carried = tiles.rows_total * positions * self.target.numerics.input_bits / 8
         link_s = carried / (self.target.links.bandwidth_gb_s * 1e9)
         duration_s = max((read_s - settle_s) * tiles.rounds, link_s - settle_s * tiles.rounds)
-        duration_s += sum(self._write_s(tiles)[1:])
+        duration_s += sum(map(self._write_s, tiles.written[1:]))
         square = self.mean_square.get(i.index, ASSUMED_MEAN_SQUARE)
         level = self.mean_level.get(i.index)
         parts: dict[str, float] = {}
@@ -272,13 +282,13 @@ class _Costs:
             "host_link": host_energy_j(self.target, 0.0, sent),
             "links": move_energy_j(self.target, sent, tiles.mean_mm, tiles.mean_vias),
         }
-        return Cost(self._write_s(tiles)[0], parts)
+        # What a run of reloads takes together, less what those before have taken.
+        before, both = self._writing, self._writing.beside(tiles.written[0])
+        self._writing = both
+        return Cost(self._write_s(both) - self._write_s(before), parts)
 
-    def _write_s(self, tiles: "_TileRange") -> list[float]:
-        """Time of each round that is written; [0] when all tiles stay."""
-        return [
-            reload_latency_s(self.target, round_.rows, round_.weights) for round_ in tiles.written
-        ] or [0.0]
+    def _write_s(self, written: "_Round") -> float:
+        return reload_latency_s(self.target, written.rows, written.weights)
 
     def _move(self, i: Instruction) -> Cost:
         source, target = self._buffer(i.ins[0]), self._buffer(i.outs[0])
@@ -354,6 +364,13 @@ class _Round:
 
     rows: int
     weights: int
+
+    def beside(self, other: "_Round") -> "_Round":
+        """Both at once, in different arrays."""
+        return _Round(max(self.rows, other.rows), self.weights + other.weights)
+
+
+_NOTHING = _Round(0, 0)
 
 
 @dataclass(frozen=True, slots=True)
