@@ -1,4 +1,4 @@
-"""Spreads the operations of ``@main`` and its matrices over the chips of a chain.
+"""Spreads the operations of a function and its matrices over the chips of a chain.
 
 ``placement/partition.py`` chooses the cuts; here the chain is read out of the IR, and operations
 get the attribute ``chip``. A matrix that several chips drive becomes one ``tile.program`` a chip.
@@ -12,16 +12,18 @@ from xdsl.dialects import func
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Block, Operation
 
+from ..backends.targets import SUM_BYTES
 from ..dialects import graph, place, tile
 from ..dialects.control import ControlOp
-from ..dialects.functions import main_function
 from ..dialects.interned import int_attr
+from ..dialects.types import shape_of
 from ..errors import CapacityError
 from .diagnostics import where_of
+from .matrix_uses import block_of
 from .placement.machine import SiteGrid
 from .placement.pack import pack_tiles
 from .placement.pack_search import Packing
-from .placement.partition import Chain, Partition, Segment, partition_chain
+from .placement.partition import Chain, Partition, cut_arrays, partition_chain
 from .placement.reload import pack_apart
 
 #: The attribute of an operation that says its chip, and of a module that says how many there are.
@@ -29,66 +31,74 @@ CHIP, CHIPS = "chip", "chips"
 
 
 @dataclass(frozen=True, slots=True)
-class ChipTiles:
-    """Matrices of one segment, and ``sites`` int32 [T, 5] of all their tiles."""
+class PlacedTiles:
+    """Matrices, and ``sites`` int32 [T, 5] of all their tiles, layers counted through all chips."""
 
-    programs: tuple[tile.ProgramOp, ...]
+    programs: Sequence[tile.ProgramOp]
     sites: np.ndarray
 
 
-def partition_module(
-    module: ModuleOp, programs: Sequence[tile.ProgramOp], grid: SiteGrid
+def choose_partition(
+    programs: Sequence[tile.ProgramOp], grid: SiteGrid, code_bytes: float
 ) -> Partition:
-    """The partition of ``@main`` over chips of ``grid``; the IR stays as it is.
+    """The partition of the function of ``programs``, in order of use, over chips of ``grid``.
 
-    Raises CapacityError where control flow drives more than a chip holds.
+    Cuts between operations, or between arrays where that takes fewer chips, or as many and fewer
+    bytes. ``code_bytes`` is the size of an input code. Raises CapacityError where nothing fits.
     """
-    block = main_function(module).body.block
+    block = block_of(programs)
     items = _items(block)
     number = {program: m for m, program in enumerate(programs)}
     matrices = [_driven(op, number) for op in items]
     unused = [m for program, m in number.items() if program.result.first_use is None]
-    matrices[:1] = [[*matrices[0], *unused]]
-    sizes = [program.tile_table[:, [2, 4]] for program in programs]
+    matrices[-1:] = [[*matrices[-1], *unused]]
+    sizes = [_sizes(program) for program in programs]
     arrays = np.array([packing.arrays for packing in pack_apart(sizes, grid)], np.int64)
-    for op, driven in zip(items, matrices, strict=True):
-        needed = int(arrays[driven].sum())
-        if isinstance(op, ControlOp) and needed > grid.capacity:
-            raise CapacityError(
-                "the matrices of control flow must fit one chip of "
-                f"{grid.capacity:,} arrays, these take {needed:,}",
-                demand={"arrays": needed},
-                available={"arrays": grid.capacity},
-                where=where_of(op),
-            )
+    sent = np.array([_product_bytes(op, code_bytes) for op in items])
+    chain = Chain(matrices, arrays, sent, *_values(block, items))
 
     def fits(together: Sequence[int]) -> bool:
         return _pack([sizes[m] for m in together], grid) is not None
 
-    return partition_chain(_chain(block, items, matrices, arrays), grid.capacity, fits)
+    found = [partition_chain(chain, grid.capacity, fits), cut_arrays(chain, grid.capacity)]
+    possible = [partition for partition in found if partition is not None]
+    if not possible:
+        worst = max(range(len(items)), key=lambda n: int(arrays[matrices[n]].sum()))
+        taken = int(arrays[matrices[worst]].sum())
+        raise CapacityError(
+            "the matrices of control flow, or of several products, must fit one chip of "
+            f"{grid.capacity:,} arrays, these take {taken:,}",
+            demand={"arrays": taken},
+            available={"arrays": grid.capacity},
+            where=where_of(items[worst]),
+        )
+    return min(possible, key=lambda partition: (partition.chips, partition.crossing_bytes))
 
 
 def split_over_chips(
     module: ModuleOp, programs: Sequence[tile.ProgramOp], grid: SiteGrid, partition: Partition
-) -> list[ChipTiles]:
-    """Mark each operation with its chip and give each chip the matrices that it drives.
+) -> list[PlacedTiles]:
+    """Mark each operation with its chip, and give the tiles their sites.
 
-    Returns the sites of the tiles, layers counted through all chips.
+    A matrix that several chips drive gets a ``tile.program`` for each, unless arrays were cut.
     """
-    block = main_function(module).body.block
-    items, placed = _items(block), []
-    taken: set[tile.ProgramOp] = set()
+    block = block_of(programs)
+    items = _items(block)
     module.attributes[CHIPS] = int_attr(partition.chips)
-    for segment in partition.segments:
-        mine = items[segment.first : segment.end]
-        for op in mine:
-            op.attributes[CHIP] = int_attr(segment.chip)
+    for op, chip in zip(items, partition.home.tolist(), strict=True):
+        op.attributes[CHIP] = int_attr(chip)
+    if partition.cuts is not None:
+        return [PlacedTiles(programs, _sites_between(programs, grid, partition.cuts))]
+    placed = []
+    taken: set[tile.ProgramOp] = set()
+    for chip in range(partition.chips):
+        mine = [op for op, home in zip(items, partition.home, strict=True) if home == chip]
         stored = [_own(program, block, mine, taken) for program in programs]
         found = [program for program in stored if program is not None]
-        if not segment.first:
+        if chip == partition.chips - 1:
             found += [program for program in programs if program.result.first_use is None]
         if found:
-            placed.append(ChipTiles(tuple(found), _sites(found, grid, segment)))
+            placed.append(PlacedTiles(found, _sites_on(found, grid, chip)))
     return placed
 
 
@@ -102,9 +112,22 @@ def _driven(op: Operation, number: dict[tile.ProgramOp, int]) -> list[int]:
     return [number[p.crossbar.owner] for p in products]  # type: ignore[index]
 
 
-def _chain(
-    block: Block, items: Sequence[Operation], matrices: list[list[int]], arrays: np.ndarray
-) -> Chain:
+def _sizes(program: tile.ProgramOp) -> np.ndarray:
+    """Rows and columns of the tiles, int [T, 2]."""
+    return program.tile_table[:, [2, 4]]
+
+
+def _product_bytes(op: Operation, code_bytes: float) -> float:
+    """Input codes and partial sums of all tiles; infinite for control flow, which is not cut."""
+    if isinstance(op, tile.MvmOp):
+        assert isinstance(op.crossbar.owner, tile.ProgramOp)
+        rows, cols = _sizes(op.crossbar.owner).sum(axis=0, dtype=np.int64).tolist()
+        return float(shape_of(op.x)[-2] * (rows * code_bytes + cols * SUM_BYTES))
+    return float("inf") if isinstance(op, ControlOp) else 0.0
+
+
+def _values(block: Block, items: Sequence[Operation]) -> np.ndarray:
+    """Of each value, the operations that make it and read it last, and its bytes: [3, V]."""
     order = {op: n for n, op in enumerate(items)}
     values = []
     for made, op in enumerate(items):
@@ -114,7 +137,7 @@ def _chain(
             users = [block.find_ancestor_op_in_block(use.operation) for use in result.uses]
             read = max((order.get(user, made) for user in users if user is not None), default=made)
             values.append((made, read, place.BufferType.of(result.type).nbytes))
-    return Chain(matrices, arrays, *np.array(values, np.int64).reshape(-1, 3).T)
+    return np.array(values, np.int64).reshape(-1, 3).T
 
 
 def _own(
@@ -148,14 +171,26 @@ def _pack(sizes: Sequence[np.ndarray], grid: SiteGrid) -> Packing | None:
     return packing if packing.arrays <= grid.capacity else None
 
 
-def _sites(programs: Sequence[tile.ProgramOp], grid: SiteGrid, segment: Segment) -> np.ndarray:
-    """Sites of the tiles of ``programs`` on the segment's chips, filled one after the other."""
-    sizes = [program.tile_table[:, [2, 4]] for program in programs]
+def _sites_on(programs: Sequence[tile.ProgramOp], grid: SiteGrid, chip: int) -> np.ndarray:
+    """Sites of the tiles of ``programs``, which fit ``chip`` together or side by side."""
+    sizes = [_sizes(program) for program in programs]
     packing = _pack(sizes, grid) or _side_by_side(pack_apart(sizes, grid))
-    chip, array = np.divmod(packing.array, grid.capacity)
-    near = grid.sites_near_first(min(packing.arrays, grid.capacity))
-    sites = np.column_stack([near[array], packing.row, packing.col]).astype(np.int32)
-    sites[:, 0] += ((segment.chip + chip) * grid.layers).astype(np.int32)
+    return _sites(packing, np.array([0, packing.arrays]), grid, chip)
+
+
+def _sites_between(
+    programs: Sequence[tile.ProgramOp], grid: SiteGrid, cuts: np.ndarray
+) -> np.ndarray:
+    """Sites of tiles in arrays side by side, ``cuts[n] .. cuts[n + 1]`` of them on chip n."""
+    packing = _side_by_side(pack_apart([_sizes(program) for program in programs], grid))
+    return _sites(packing, cuts, grid, 0)
+
+
+def _sites(packing: Packing, cuts: np.ndarray, grid: SiteGrid, first_chip: int) -> np.ndarray:
+    chip = np.searchsorted(cuts[1:-1], packing.array, "right")
+    near = grid.sites_near_first(min(packing.arrays, grid.capacity))[packing.array - cuts[chip]]
+    sites = np.column_stack([near, packing.row, packing.col]).astype(np.int32)
+    sites[:, 0] += ((first_chip + chip) * grid.layers).astype(np.int32)
     return sites
 
 

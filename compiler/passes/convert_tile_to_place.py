@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 
+import numpy as np
 from xdsl.context import Context
 from xdsl.dialects import func
 from xdsl.dialects.builtin import (
@@ -238,6 +239,19 @@ def _replace_body(function: func.FuncOp, new: Block) -> None:
     function.properties["function_type"] = FunctionType.from_lists([], [])
 
 
+@dataclass(frozen=True, slots=True)
+class _Streamed:
+    """A matrix that is written while running: its rounds, and the arrays (layer, row, col)."""
+
+    rounds: int
+    arrays: frozenset[tuple[int, ...]]
+
+    @staticmethod
+    def of(sites: np.ndarray, rounds: np.ndarray) -> "_Streamed":
+        arrays = np.unique(sites[rounds > 0, :3], axis=0).tolist()
+        return _Streamed(int(rounds.max()), frozenset(map(tuple, arrays)))
+
+
 class _Writer:
     """Writes planned buffers and slots as ops."""
 
@@ -245,8 +259,7 @@ class _Writer:
         self.block, self.chips = block, chips
         self.values: dict[Buffer, SSAValue] = {}
         self.handles: dict[SSAValue, SSAValue] = {}
-        #: The rounds of each streamed matrix.
-        self.streamed: dict[SSAValue, int] = {}
+        self.streamed: dict[SSAValue, _Streamed] = {}
         self.slots = 0
 
     def add(self, op: Operation) -> Operation:
@@ -266,7 +279,7 @@ class _Writer:
                 properties["fixed"] = fixed
             if (rounds := program.attributes.get("rounds")) is not None:
                 properties["rounds"] = rounds
-                self.streamed[program.result] = int(table_of(rounds).max())  # type: ignore[arg-type]
+                self.streamed[program.result] = _Streamed.of(table_of(sites), table_of(rounds))  # type: ignore[arg-type]
         else:
             unit = program.attributes.get("unit", StringAttr(target.host.name))
             properties["device"] = unit
@@ -307,33 +320,51 @@ class _Writer:
     def slots_of(self, slots: Sequence[Slot]) -> None:
         """Write the slots of the function, and the reloads of streamed matrices.
 
-        A matrix is written as soon as the product of the one before has left the arrays, so that
-        digital work goes on meanwhile; one of a single round that is used again stays.
+        Matrices whose arrays are apart are written together, as soon as the product of the last
+        one before them has left the arrays, so that digital work goes on meanwhile.
         """
-        uses = [s for s in slots if isinstance(s.op, tile.MvmOp) and s.op.crossbar in self.streamed]
-        follower: dict[Slot, Slot] = {}
-        for before, after in pairwise(uses):
-            assert isinstance(before.op, tile.MvmOp)
-            assert isinstance(after.op, tile.MvmOp)
-            again = before.op.crossbar is after.op.crossbar
-            if not again or self.streamed[after.op.crossbar] > 1:
-                follower[before] = after
-        if uses:
-            self._reload(uses[0])
+        groups = self._written_together(slots)
+        ends = {before[-1]: after for before, after in pairwise(groups)}
+        self._reload(groups[0] if groups else ())
         for slot in slots:
             self.slot(slot)
-            if slot in follower:
-                self._reload(follower[slot])
+            self._reload(ends.get(slot, ()))
 
-    def _reload(self, use: Slot) -> None:
-        assert isinstance(use.op, tile.MvmOp)
-        properties: dict[str, Attribute] = {"slot": int_attr(self.slots)}
-        self.slots += 1
-        if names := node_names(use.op):
-            properties["node"] = StringAttr(" + ".join(names))
-        operands = [self.handles[use.op.crossbar]]
-        op = self.add(place.ReloadOp.create(operands=operands, properties=properties))
-        op.location = use.op.location
+    def _written_together(self, slots: Sequence[Slot]) -> list[list[Slot]]:
+        """Products of streamed matrices in runs that find all of theirs in the arrays.
+
+        A matrix of one round serves all products of its run, and is written for the first.
+        """
+        groups: list[list[Slot]] = []
+        held: dict[SSAValue, frozenset[tuple[int, ...]]] = {}
+        for slot in slots:
+            if not isinstance(slot.op, tile.MvmOp) or slot.op.crossbar not in self.streamed:
+                continue
+            matrix, mine = slot.op.crossbar, self.streamed[slot.op.crossbar]
+            several = mine.rounds > 1 or any(self.streamed[m].rounds > 1 for m in held)
+            free = all(mine.arrays.isdisjoint(arrays) for arrays in held.values())
+            if groups and not several and (matrix in held or free):
+                groups[-1].append(slot)
+            else:
+                groups.append([slot])
+                held = {}
+            held[matrix] = mine.arrays
+        return groups
+
+    def _reload(self, uses: Sequence[Slot]) -> None:
+        """Write the matrices of ``uses``, each once."""
+        first: dict[SSAValue, Operation] = {}
+        for use in uses:
+            assert isinstance(use.op, tile.MvmOp)
+            first.setdefault(use.op.crossbar, use.op)
+        for matrix, product in first.items():
+            properties: dict[str, Attribute] = {"slot": int_attr(self.slots)}
+            self.slots += 1
+            if names := node_names(product):
+                properties["node"] = StringAttr(" + ".join(names))
+            operands = [self.handles[matrix]]
+            op = self.add(place.ReloadOp.create(operands=operands, properties=properties))
+            op.location = product.location
 
     def slot(self, slot: Slot) -> None:
         reads = [self.values[b] for b in slot.reads]

@@ -19,25 +19,21 @@ from xdsl.dialects.builtin import DenseIntOrFPElementsAttr, ModuleOp
 from xdsl.passes import ModulePass
 
 from ...backends.targets import MemcapTarget, load_target
-from ...backends.targets.chips import MOST_CHIPS
 from ...backends.targets.defects import DefectTables
-from ...backends.targets.memcap_cost import stored_bytes, write_latency_s
+from ...backends.targets.memcap_cost import mvm_latency_s
 from ...dialects import place, tile
 from ...dialects.attributes import table_attr, table_of
-from ...dialects.control import ControlOp, repetitions
+from ...dialects.control import repetitions
 from ...dialects.types import shape_of
-from ...errors import CapacityError, InputError, IRError, TargetError
+from ...errors import InputError, IRError, TargetError
 from ..context import say_unchanged
+from ..overflow import ON_OVERFLOW, place_overflow, write_sites
 from ..placement.check import PlacedMatrix, check_matrices
 from ..placement.choose_sites import LinkCosts, PlaceableTiles, choose_sites, extents_of
 from ..placement.free_sites import FreeSites
 from ..placement.machine import SiteGrid, grid_of
 from ..placement.pack import SHARING, Sharing, pack_tiles
-from ..placement.reload import ReloadPlan, Writing, plan_reload
 from ..rewriting import whole_ops
-from ..split_over_chips import partition_module, split_over_chips
-
-ON_OVERFLOW = ("error", "reload", "chips")
 
 
 @dataclass(frozen=True)
@@ -71,8 +67,14 @@ class PlaceTiles(ModulePass):
             return
         grid = grid_of(target)
         fixed = _fixed_sites(programs, grid, DefectTables.of(target))
-        if not self._place(programs, fixed, grid, target):
-            self._overflow(op, programs, fixed, grid, target)
+        if self._place(programs, fixed, grid, target):
+            return
+        if any((given[:, 0] >= 0).any() for given in fixed) and self.on_overflow != "error":
+            raise IRError(
+                f"on-overflow={self.on_overflow} needs every site to choose from",
+                help="take the fixed positions (attribute sites of tile.program) away",
+            )
+        place_overflow(op, programs, grid, target, self.on_overflow)
 
     def _place(
         self,
@@ -107,50 +109,11 @@ class PlaceTiles(ModulePass):
             effort=self.effort,
             seed=self.seed,
         )
-        _write(programs, sites, None)
+        write_sites(programs, sites)
         for program, given in zip(programs, fixed, strict=True):
             if (given[:, 0] >= 0).any():
                 program.attributes["fixed"] = table_attr(given)
         return True
-
-    def _overflow(
-        self,
-        module: ModuleOp,
-        programs: list[tile.ProgramOp],
-        fixed: Sequence[np.ndarray],
-        grid: SiteGrid,
-        target: MemcapTarget,
-    ) -> None:
-        """What is to be done with more than the arrays hold at once."""
-        if any((given[:, 0] >= 0).any() for given in fixed) and self.on_overflow != "error":
-            raise IRError(
-                f"on-overflow={self.on_overflow} needs every site to choose from",
-                help="take the fixed positions (attribute sites of tile.program) away",
-            )
-        if self.on_overflow == "chips":
-            self._over_chips(module, programs, grid, target.name)
-            return
-        sizes = [p.tile_table[:, [2, 4]] for p in programs]
-        uses, movable = _uses(programs)
-        plan = plan_reload(sizes, uses, movable, grid, writing_of(target))
-        if plan is None or self.on_overflow == "error":
-            raise _too_large(target.name, grid, sizes, _lever(plan, uses))
-        _write(programs, plan.sites, plan.rounds)
-
-    def _over_chips(
-        self, op: ModuleOp, programs: list[tile.ProgramOp], grid: SiteGrid, name: str
-    ) -> None:
-        partition = partition_module(op, programs, grid)
-        if partition.chips > MOST_CHIPS:
-            raise CapacityError(
-                f"a program can span {MOST_CHIPS} chips, this model needs {partition.chips:,} of "
-                f"{name}",
-                demand={"chips": partition.chips},
-                available={"chips": MOST_CHIPS},
-                levers=("use a target with more arrays", "write matrices anew (reload)"),
-            )
-        for chip in split_over_chips(op, programs, grid, partition):
-            _write(chip.programs, chip.sites, None)
 
 
 def _fixed_sites(
@@ -210,8 +173,6 @@ def positions_of(program: tile.ProgramOp) -> int:
 
 def _read_cost(target: MemcapTarget) -> tuple[float, float]:
     """Seconds of a round of reads, and of each column of weights in it."""
-    from ...backends.targets.memcap_cost import mvm_latency_s
-
     round_s, full_s = (mvm_latency_s(target, 1, cols) for cols in (0, target.weight_cols))
     return round_s, (full_s - round_s) / target.weight_cols
 
@@ -221,71 +182,3 @@ def _sharing(name: str) -> Sharing:
         if mode == name:
             return mode
     raise IRError(f"packing must be one of {', '.join(SHARING)}, not {name!r}")
-
-
-def _write(
-    programs: Sequence[tile.ProgramOp], sites: np.ndarray, rounds: np.ndarray | None
-) -> None:
-    """Put the rows of each matrix on its program."""
-    at = 0
-    for program in programs:
-        part = slice(at, at + len(program.tile_table))
-        at = part.stop
-        program.attributes["sites"] = table_attr(sites[part])
-        if rounds is not None and rounds[part].any():
-            program.attributes["rounds"] = table_attr(rounds[part])
-
-
-def writing_of(target: MemcapTarget) -> Writing:
-    """What writing whole arrays of a target takes; the layers of a stack share their drivers."""
-    transfer_s = stored_bytes(target, target.weights_per_array) / (target.host.link_gb_s * 1e9)
-    stack = target.stack
-    return Writing(
-        write_latency_s(target, target.array.rows),
-        transfer_s,
-        stack.grid_rows * stack.grid_cols * stack.max_active_layers,
-    )
-
-
-def _uses(programs: Sequence[tile.ProgramOp]) -> tuple[np.ndarray, np.ndarray]:
-    """Products of each matrix, and whether none of them is in control flow: [M] each."""
-    users = [[use.operation for use in p.result.uses] for p in programs]
-    movable = [not any(isinstance(op.parent_op(), ControlOp) for op in ops) for ops in users]
-    return np.array([len(ops) for ops in users], np.int64), np.array(movable)
-
-
-def _too_large(
-    name: str, grid: SiteGrid, sizes: Sequence[np.ndarray], reload: str
-) -> CapacityError:
-    """The model needs more arrays than there are."""
-    tiles = np.concatenate(sizes).astype(np.int64)
-    weights = int(tiles.prod(axis=1).sum())
-    arrays, has = pack_tiles(tiles, grid.array_rows, grid.array_cols).arrays, grid.capacity
-    per_array = grid.array_rows * grid.array_cols
-    layers = -(-arrays * grid.layers // max(has, 1))
-    lost = grid.sites - has
-    unusable = f", of which {lost:,} are defect" if lost else ""
-    return CapacityError(
-        f"the model needs {arrays:,} arrays ({layers:,} layers) for {weights:,} "
-        f"parameters; {name} has {grid.sites:,} arrays ({grid.layers:,} layers) for at most "
-        f"{grid.sites * per_array:,}{unusable}",
-        demand={"arrays": arrays, "layers": layers, "parameters": weights},
-        available={"arrays": has, "layers": grid.layers, "parameters": has * per_array},
-        levers=(
-            f"use a target with stack.layers = {layers}",
-            reload,
-            f"split the model over {-(-arrays // max(has, 1))} chips (--on-overflow chips)",
-            f"use arrays or cells that hold {arrays / max(has, 1):.2f}x the parameters",
-        ),
-    )
-
-
-def _lever(plan: ReloadPlan | None, uses: np.ndarray) -> str:
-    """What writing anew what does not fit would cost, or why it would not do."""
-    if plan is None:
-        return "take matrices out of control flow: those in it cannot be written while running"
-    written = int((uses * plan.residency.streamed).sum())
-    return (
-        f"write {written:,} arrays anew in each inference (--on-overflow reload), which takes "
-        f"up to {plan.residency.write_s:.3g} s"
-    )

@@ -12,8 +12,7 @@ of these writes an inference, which the tests show.)
 
 A larger window means fewer rounds, which take time, and more writes, which take energy. The window
 taken is that of the least time; of equal ones that of the fewest writes. More arrays than can be
-written side by side never help. A round holds weights of one matrix, so that full rounds of large
-matrices are written anew and what is small stays.
+written side by side never help. What a round holds: ``reload_rounds.py``.
 """
 
 from collections.abc import Sequence
@@ -24,9 +23,10 @@ import numpy as np
 from .machine import SiteGrid
 from .pack import pack_tiles
 from .pack_search import Packing
+from .reload_rounds import Rounds, stream_rounds
 
 #: Windows that are tried at most, evenly over all sizes; fewer sizes are tried one and all.
-_MOST_WINDOWS = 1024
+_MOST_WINDOWS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +40,11 @@ class Writing:
 
 @dataclass(frozen=True, slots=True)
 class Residency:
-    """``streamed`` int64 [M]: arrays of each matrix that are written anew at each use.
-
-    They pass through ``window`` arrays. ``write_s`` is the time that takes in an inference.
-    """
+    """What passes through ``window`` arrays, in ``written`` writes that take ``write_s``."""
 
     window: int
-    streamed: np.ndarray
+    rounds: Rounds
+    written: int
     write_s: float
 
 
@@ -69,63 +67,32 @@ def choose_residency(
     """The window and the streamed arrays of least time; None where no window is enough.
 
     Args:
-        arrays: int [M], arrays that each matrix takes.
+        arrays: int [M], arrays that each matrix takes, in the order in which they are used.
         uses: int [M], products of an inference that drive it.
         movable: bool [M], whether it may be written anew.
         capacity: arrays of the chip, fewer than all matrices need.
     """
     arrays, uses = np.asarray(arrays, np.int64), np.asarray(uses, np.int64)
-    best: tuple[float, int, int] | None = None
-    found: Residency | None = None
-    for window in _windows(arrays, min(writing.side_by_side, capacity)):
-        needed = int(arrays.sum()) - (capacity - window)
-        streamed = stream_least(arrays, uses, movable, needed, window)
-        if streamed is None:
-            continue
-        residency = _residency(window, streamed, uses, writing)
-        cost = residency.write_s, int((uses * streamed).sum()), window
-        if best is None or cost < best:
-            best, found = cost, residency
-    return found
+    over = int(arrays.sum()) - capacity
+    found = []
+    for window in _windows(over, min(writing.side_by_side, capacity)):
+        rounds = stream_rounds(arrays, uses, movable, over + window, window)
+        if rounds is not None:
+            found.append(_residency(window, rounds, uses, writing))
+    return min(found, key=lambda r: (r.write_s, r.written, r.window), default=None)
 
 
-def _residency(window: int, streamed: np.ndarray, uses: np.ndarray, writing: Writing) -> Residency:
-    rounds = int((uses * -(-streamed // window)).sum())
-    written = int((uses * streamed).sum())
-    write_s = max(rounds * writing.write_s, written * writing.transfer_s)
-    return Residency(window, streamed, write_s)
+def _residency(window: int, rounds: Rounds, uses: np.ndarray, writing: Writing) -> Residency:
+    written = int((uses * rounds.streamed).sum())
+    write_s = max(rounds.count * writing.write_s, written * writing.transfer_s)
+    return Residency(window, rounds, written, write_s)
 
 
-def _windows(arrays: np.ndarray, most: int) -> list[int]:
+def _windows(over: int, most: int) -> list[int]:
+    """Sizes to try: evenly spread ones, and those that a few rounds fill."""
     spread = np.linspace(1, most, min(most, _MOST_WINDOWS)).astype(np.int64)
-    return np.unique(np.concatenate([spread, arrays[(arrays > 0) & (arrays <= most)]])).tolist()
-
-
-def stream_least(
-    arrays: np.ndarray, uses: np.ndarray, movable: np.ndarray, needed: int, window: int
-) -> np.ndarray | None:
-    """Arrays of each matrix to stream, int64 [M], ``needed`` in all; None where fewer may move.
-
-    Takes rounds, the fullest of the least used matrices first. With one use each the number of
-    rounds is the least there is, since k rounds hold no more than the k fullest; otherwise it is
-    a covering knapsack, and the last round taken is all that this can be above its optimum.
-    """
-    streamed = np.zeros(len(arrays), np.int64)
-    if needed <= 0:
-        return streamed
-    full, rest = np.divmod(np.where(movable, arrays, 0), window)
-    owner = np.tile(np.arange(len(arrays)), 2)
-    size = np.concatenate([np.full(len(arrays), window), rest])
-    held = size * np.concatenate([full, np.ones_like(full)])
-    order = np.lexsort((-owner, uses[owner] / np.maximum(size, 1)))
-    order = order[held[order] > 0]
-    total = np.cumsum(held[order])
-    if not len(total) or total[-1] < needed:
-        return None
-    last = int(np.searchsorted(total, needed))
-    np.add.at(streamed, owner[order[:last]], held[order[:last]])
-    streamed[owner[order[last]]] += needed - (int(total[last - 1]) if last else 0)
-    return streamed
+    filled = -(-over // np.arange(1, _MOST_WINDOWS + 1))
+    return np.unique(np.concatenate([spread, np.clip(filled, 1, most)])).tolist()
 
 
 def pack_apart(sizes: Sequence[np.ndarray], grid: SiteGrid) -> list[Packing]:
@@ -149,8 +116,9 @@ def plan_reload(
 ) -> ReloadPlan | None:
     """Sites and rounds of tiles that do not fit ``grid`` at once; None where no window is enough.
 
-    ``sizes`` holds int [T, 2] (rows, cols) of the tiles of each matrix. Small matrices that stay
-    share arrays, so fewer need to be written anew than matrices in arrays of their own suggest.
+    ``sizes`` holds int [T, 2] (rows, cols) of the tiles of each matrix, in order of use. Small
+    matrices that stay share arrays, so fewer need to be written anew than matrices in arrays of
+    their own suggest.
     """
     packings = pack_apart(sizes, grid)
     arrays = np.array([p.arrays for p in packings], np.int64)
@@ -161,26 +129,27 @@ def plan_reload(
     owner = np.repeat(np.arange(len(sizes)), [len(table) for table in sizes])
     tiles = _Tiles(np.concatenate(sizes), *_columns(packings))
 
-    def kept(needed: int) -> tuple[np.ndarray, np.ndarray, Packing] | None:
-        """The streamed arrays, and the tiles that stay and their packing, if they fit."""
-        streamed = stream_least(arrays, uses, movable, needed, window)
-        if streamed is None:
+    def kept(needed: int) -> tuple[Rounds, np.ndarray, Packing] | None:
+        """What is streamed, and the tiles that stay and their packing, if they fit."""
+        rounds = stream_rounds(arrays, uses, movable, needed, window)
+        if rounds is None:
             return None
-        stays = tiles.page >= streamed[owner]
+        stays = tiles.page >= rounds.streamed[owner]
         packing = tiles.pack(stays, grid, grid.capacity - window)
-        return None if packing is None else (streamed, stays, packing)
+        return None if packing is None else (rounds, stays, packing)
 
-    low, high = 0, int(residency.streamed.sum())  # too few, and enough
+    low, high = 0, int(residency.rounds.streamed.sum())  # too few, and enough
     best = kept(high)
     assert best is not None  # matrices in arrays of their own fit already
     while high - low > 1:
         middle = (low + high) // 2
         found = kept(middle)
         low, high, best = (low, middle, found) if found else (middle, high, best)
-    streamed, stays, packing = best
-    sites = tiles.sites(stays, packing, grid, window)
-    rounds = np.where(stays, 0, tiles.page // window + 1).astype(np.int32)
-    return ReloadPlan(_residency(window, streamed, uses, writing), sites, rounds)
+    rounds, stays, packing = best
+    slot = rounds.offset[owner] + tiles.page % window
+    sites = tiles.sites(stays, packing, slot, grid, window)
+    table = np.where(stays, 0, tiles.page // window + 1).astype(np.int32)
+    return ReloadPlan(_residency(window, rounds, uses, writing), sites, table)
 
 
 def _columns(packings: Sequence[Packing]) -> tuple[np.ndarray, np.ndarray]:
@@ -206,13 +175,18 @@ class _Tiles:
         packing = pack_tiles(sizes, grid.array_rows, grid.array_cols)
         return packing if packing.arrays <= most else None
 
-    def sites(self, stays: np.ndarray, packing: Packing, grid: SiteGrid, window: int) -> np.ndarray:
-        """The nearest sites are the window's, which are used most; what stays lies behind."""
+    def sites(
+        self, stays: np.ndarray, packing: Packing, slot: np.ndarray, grid: SiteGrid, window: int
+    ) -> np.ndarray:
+        """Sites of all tiles, those that are streamed at their ``slot`` of the window.
+
+        The nearest sites are the window's, which are used most; what stays lies behind.
+        """
         near = grid.sites_near_first(window + packing.arrays)
         sites = np.empty((len(self.page), 5), np.int32)
         sites[stays, :3] = near[window:][_rank_by_first_use(packing)[packing.array]]
         sites[stays, 3:] = np.column_stack([packing.row, packing.col])
-        sites[~stays, :3] = near[self.page[~stays] % window]
+        sites[~stays, :3] = near[slot[~stays]]
         sites[~stays, 3:] = self.cell[~stays]
         return sites
 

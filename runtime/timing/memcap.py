@@ -4,7 +4,7 @@ Timing never looks at values. A product streams: the first position pays the way
 array and back, then the arrays read position after position, or the fullest link carries them if
 that is slower. Tiles that share an array are read in as many rounds as ``read_rounds`` says.
 Streamed tiles are written round by round: the first by RELOAD, each other one before its part of
-the product, which CONVERT counts.
+the product, which CONVERT counts. RELOADs that follow each other in a stream write side by side.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -45,10 +45,11 @@ from ...dialects.tile_table import ArrayCells
 from ...dialects.work import Work, host_key, kernel_work
 from ..energy import add_parts
 from ..events import Task, run
-from .tile_sums import TileSums
+from .tile_sums import TileSums, WrittenRound
 from .timed_program import TileRange, TimedProgram, run_inside
 
 HOST_LINK = "host_link"
+_NO_ROUND = WrittenRound(0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,7 @@ def _time_block(
     seconds: dict[str, float] = {}
     program = costs.program
     for stream in streams:
+        costs.begin_stream()
         pending: list[int] = []
         for instruction in stream.instructions:
             if instruction.opcode is Opcode.SYNC:
@@ -167,8 +169,16 @@ class _Costs:
             Opcode.RELOAD: self._reload,
         }
         self._positions: dict[int, int] = {}
+        #: What the reloads just before in the stream write side by side.
+        self._writing = _NO_ROUND
+
+    def begin_stream(self) -> None:
+        self._writing = _NO_ROUND
 
     def of(self, instruction: Instruction) -> Cost:
+        """The cost of an instruction behind the one asked for before in its stream."""
+        if instruction.opcode is not Opcode.RELOAD:
+            self._writing = _NO_ROUND
         cost = self._costs[instruction.opcode](instruction)
         crossing = crossing_of(self.program, instruction)
         if not crossing.links:
@@ -264,7 +274,7 @@ class _Costs:
         settle_s = rounds * settle_latency_s(self.target, positions)
         link_s = positions * tiles.busiest_link_bytes / (self.target.links.bandwidth_gb_s * 1e9)
         duration_s = max(read_s, link_s) - settle_s
-        duration_s += sum(self._write_s(tiles)[1:])
+        duration_s += sum(map(self._write_s, tiles.written[1:]))
         square = self.mean_square.get(i.index, ASSUMED_MEAN_SQUARE)
         level = self.mean_level.get(i.index)
         parts: dict[str, float] = {}
@@ -294,13 +304,13 @@ class _Costs:
             "host_link": host_energy_j(self.target, 0.0, sent),
             "links": carry_energy_j(self.target, sent * tiles.mean_mm, sent * tiles.mean_vias),
         }
-        return Cost(self._write_s(tiles)[0], parts)
+        # What a run of reloads takes together, less what those before have taken.
+        before, both = self._writing, self._writing.beside(tiles.written[0])
+        self._writing = both
+        return Cost(self._write_s(both) - self._write_s(before), parts)
 
-    def _write_s(self, tiles: TileSums) -> list[float]:
-        """Time of each round that is written; [0] when all tiles stay."""
-        return [
-            reload_latency_s(self.target, round_.rows, round_.weights) for round_ in tiles.written
-        ] or [0.0]
+    def _write_s(self, written: WrittenRound) -> float:
+        return reload_latency_s(self.target, written.rows, written.weights)
 
     def _move(self, i: Instruction) -> Cost:
         source, target = self._buffer(i.ins[0]), self._buffer(i.outs[0])

@@ -18,6 +18,10 @@ class WrittenRound:
     rows: int
     weights: int
 
+    def beside(self, other: "WrittenRound") -> "WrittenRound":
+        """Both at once, in different arrays."""
+        return WrittenRound(max(self.rows, other.rows), self.weights + other.weights)
+
 
 @dataclass(frozen=True, slots=True)
 class TileSums:

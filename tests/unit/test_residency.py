@@ -149,6 +149,18 @@ def test_writing_takes_its_time_and_energy(program: Program) -> None:
     assert timed.parts_j["host_link"] == pytest.approx(expected)
 
 
+def test_reloads_that_follow_each_other_are_written_side_by_side() -> None:
+    apart = STREAMED.replace("[[0, 2, 2, 0, 0]]", "[[0, 1, 2, 0, 0]]", 1)
+    one_round = apart.replace("rounds = dense<[1, 2]>", "rounds = dense<1>").replace(
+        "[[0, 2, 2, 0, 0], [0, 2, 2, 0, 0]]", "[[0, 2, 2, 0, 0], [0, 2, 2, 16, 0]]"
+    )
+    decoded = decode_program(compiled(one_round, weights()))
+    opcodes = [i.opcode for i in layer0(decoded)]
+    assert opcodes.count(Opcode.RELOAD) == 2
+    written_s = write_latency_s(demo_target(), 32)
+    assert written_s < time_program(decoded).timeline.makespan_s < 1.1 * written_s
+
+
 def test_a_slow_link_sets_the_pace(program: Program) -> None:
     decoded = decode_program(program)
     host = decoded.target.host.model_copy(update={"link_gb_s": 1e-6})

@@ -9,7 +9,7 @@ func.func @main(%x: tensor<1x12800xf32>) -> tensor<1x3200xf32> {
 
 // -----
 
-// CHECK: the matrices of control flow must fit one chip of 64 arrays, these take 4,225
+// CHECK: the matrices of control flow, or of several products, must fit one chip of 64 arrays, these take 4,225
 func.func @main(%x: tensor<1x4160xf32>) -> tensor<1x4160xf32> {
   %a = tile.program <"a"> : !tile.crossbar<1x4160x4160>
   %y = tile.loop (%x) max 3 : (tensor<1x4160xf32>) -> (tensor<1x4160xf32>) {
