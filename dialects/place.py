@@ -143,7 +143,7 @@ class MachineOp(IRDLOperation):
         ):
             raise VerifyException("place.machine: memcap needs grid [layers, rows, cols] and array")
         if self.defects is not None:
-            verify_defects(self.defects, self.grid.get_values())
+            verify_defects(self.defects, self.grid.get_values(), self.array.get_values())
         if self.heat is not None:
             verify_heat(self.heat)
 

@@ -53,8 +53,8 @@ def placement_faults(module: ModuleOp) -> list[str]:
     if machine.machine.data == "memcap":
         defects = DefectTables(**machine.defect_tables)
         faults += check_matrices(_matrices(module), _grid(machine), defects)
-        if not faults and (heat := placement_heat(module)) is not None:
-            faults += check_heat(*heat)
+        if not faults:
+            faults += _heat_faults(module, machine)
     return faults + _unit_faults(module, machine) + _buffer_faults(module, machine)
 
 
@@ -80,6 +80,19 @@ def _matrices(module: ModuleOp) -> list[PlacedMatrix]:
         for op in whole_ops(module)
         if isinstance(op, place.ProgramOp) and op.sites is not None
     ]
+
+
+def _heat_faults(module: ModuleOp, machine: place.MachineOp) -> list[str]:
+    """What is too hot; what a machine is held to must be known of all its matrices."""
+    silent = [
+        op.weight.data
+        for op in whole_ops(module)
+        if isinstance(op, place.ProgramOp) and op.sites is not None and op.energy is None
+    ]
+    if machine.heat is not None and silent:
+        return [f"{silent[0]} must say its energy, as its machine says how it warms"]
+    known = placement_heat(module)
+    return [] if known is None else check_heat(*known)
 
 
 def placement_heat(module: ModuleOp) -> tuple[Heat, StackHeat] | None:
