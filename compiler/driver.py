@@ -32,7 +32,7 @@ from .frontend.import_onnx import import_model, input_names
 from .frontend.load import load_model
 from .frontend.lowering import lowerings
 from .pipeline import run_passes
-from .recipe import Quantization
+from .recipe import Pin, Quantization
 from .report import heat_report, level_report, quantization_report
 from .weights import WeightStore
 
@@ -57,7 +57,8 @@ class CompileOptions:
     """What a compilation may choose. ``keep_levels`` keeps a copy of the module at each level.
 
     ``quantization`` says how matrices get their codes and ranges. ``interpreter`` and ``product``
-    are ``runtime.interpret.interpret_function`` and ``runtime.execute.quantized_product``.
+    are ``runtime.interpret.interpret_function`` and ``runtime.execute.quantized_product``. ``pins``
+    are positions that placement must respect.
     """
 
     target: str = "memcap-demo"
@@ -70,6 +71,7 @@ class CompileOptions:
     progress: Callable[[str, float], None] | None = None
     interpreter: Interpreter | None = None
     product: "ProductOf | None" = None
+    pins: Sequence[Pin] = ()
 
 
 @dataclass
@@ -191,6 +193,7 @@ class _Driver:
             "dims": dict(sorted({**self.facts["assumed_dims"], **self.options.dims}.items())),
             "calibrated": self.options.calibrate is not None,
             **asdict(self.options.quantization),
+            **({"pins": [asdict(pin) for pin in self.options.pins]} if self.options.pins else {}),
             "weights": self.options.weights,
         }
 
@@ -204,6 +207,8 @@ class _Driver:
                 f"{self.target.name} is a {self.target.machine}: its last level is "
                 f"{last_level(self.target)}, not {until}"
             )
+        if options.pins and not isinstance(self.target, MemcapTarget):
+            raise InputError(f"only arrays can be pinned, {self.target.name} has none")
         with self.phase("load"):
             known = lowerings()
             loaded = load_model(
@@ -245,7 +250,7 @@ class _Driver:
         if self._reached("tile", module, until):
             return module
         with self.phase("place"):
-            self.run(module, recipe.place_passes(self.options.target))
+            self.run(module, recipe.place_passes(self.options.target, self.options.pins))
             self.heat = heat_report(module)
         if self._reached("place", module, until):
             return module

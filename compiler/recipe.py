@@ -4,7 +4,7 @@ Each stage takes the name (or file) of a target and lists its passes; what diffe
 machines is said here and nowhere else.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -101,15 +101,26 @@ def quantize_passes(target: str, options: Quantization | None = None) -> "list[M
     ]
 
 
-def place_passes(target: str) -> "list[ModulePass]":
-    """tile to place."""
+@dataclass(frozen=True)
+class Pin:
+    """The ``site`` (layer, row, col) of one ``tile`` of an ONNX node's matrix."""
+
+    node: str
+    site: tuple[int, int, int]
+    tile: int = 0
+
+
+def place_passes(target: str, pins: Sequence[Pin] = ()) -> "list[ModulePass]":
+    """tile to place; ``pins`` are fixed positions, on machines with arrays."""
     from .passes.assign_devices import AssignDevices
     from .passes.check_placement import CheckPlacement
     from .passes.convert_tile_to_place import ConvertTileToPlace
     from .passes.estimate_heat import EstimateHeat
+    from .passes.fix_tile import FixTile
     from .passes.place_tiles import PlaceTiles
 
     return [
+        *(FixTile(pin.node, pin.site, pin.tile) for pin in pins),
         PlaceTiles(target=target) if _has_arrays(target) else AssignDevices(target=target),
         ConvertTileToPlace(target=target),
         *([EstimateHeat(target=target)] if _has_arrays(target) else []),
