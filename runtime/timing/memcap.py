@@ -36,7 +36,7 @@ from ...dialects.kernel import Kernel
 from ...dialects.work import Work, host_key, kernel_work
 from ..energy import add_parts
 from ..events import Task, run
-from .timed_program import TileRange, TimedProgram, run_inside
+from .timed_program import TileSpan, TimedProgram, run_inside
 
 HOST_LINK = "host_link"
 #: Bytes of a partial sum on its way from the converters.
@@ -87,7 +87,7 @@ def _time_block(
     waiting: list[tuple[int, tuple[int, ...]]] = []
     parts: dict[str, float] = {}
     work, array_macs = Work(), 0
-    reads: dict[TileRange, float] = {}
+    reads: dict[TileSpan, float] = {}
     seconds: dict[str, float] = {}
     program = costs.program
     for stream in streams:
@@ -142,7 +142,7 @@ class _Costs:
         self.mean_square = mean_square
         self.mean_level = mean_level
         self.host_macs = host_macs
-        self._ranges: dict[tuple[int, int, int], _TileSums] = {}
+        self._ranges: dict[tuple[int, int, int], _TileRange] = {}
         self._costs: dict[Opcode, Callable[[Instruction], Cost]] = {
             Opcode.DRIVE: self._drive,
             Opcode.INTEGRATE: self._integrate,
@@ -157,7 +157,7 @@ class _Costs:
     def of(self, instruction: Instruction) -> Cost:
         return self._costs[instruction.opcode](instruction)
 
-    def reads_of(self, i: Instruction) -> dict[TileRange, float]:
+    def reads_of(self, i: Instruction) -> dict[TileSpan, float]:
         """Positions for which a CONVERT reads its tiles."""
         return {(i.index, *i.tiles): self._positions[i.index]}
 
@@ -184,10 +184,10 @@ class _Costs:
         outs = [self._buffer(n).shape for n in i.outs]
         return kernel_work(self._kernel(i), ins, outs)
 
-    def _range(self, i: Instruction) -> "_TileSums":
+    def _range(self, i: Instruction) -> "_TileRange":
         key = (i.index, *i.tiles)
         if key not in self._ranges:
-            self._ranges[key] = _TileSums.of(self.program.matrices[i.index], i.tiles, self.target)
+            self._ranges[key] = _TileRange.of(self.program.matrices[i.index], i.tiles, self.target)
         return self._ranges[key]
 
     def _drive(self, i: Instruction) -> Cost:
@@ -309,7 +309,7 @@ def _touched(kernel: Kernel, ins: Sequence[BufferEntry], outs: Sequence[BufferEn
 
 
 @dataclass(frozen=True, slots=True)
-class _TileSums:
+class _TileRange:
     """Sums over the tiles of one instruction."""
 
     weights: int
@@ -323,13 +323,13 @@ class _TileSums:
     sizes: dict[tuple[int, int], int]
 
     @staticmethod
-    def of(matrix: Matrix, tiles: tuple[int, int], target: MemcapTarget) -> "_TileSums":
+    def of(matrix: Matrix, tiles: tuple[int, int], target: MemcapTarget) -> "_TileRange":
         part = slice(*tiles)
         rows, cols = matrix.tiles[part, 2].astype(np.int64), matrix.tiles[part, 4].astype(np.int64)
         hops, vias = matrix.routes[part, 3], matrix.routes[part, 4]
         _, shared = np.unique(matrix.sites[part, :3], axis=0, return_counts=True)
         sizes, counts = np.unique(matrix.tiles[part][:, [2, 4]], axis=0, return_counts=True)
-        return _TileSums(
+        return _TileRange(
             weights=int((rows * cols).sum()),
             rows_total=int(rows.sum()),
             cols_total=int(cols.sum()),
