@@ -118,7 +118,8 @@ def _time_block(
                 work += done
                 if instruction.opcode is Opcode.CONVERT:
                     array_macs += done.macs
-                    reads = add_parts(reads, costs.reads_of(instruction))
+                    span = (instruction.index, *instruction.tiles)
+                    reads[span] = reads.get(span, 0.0) + costs.positions(instruction)
     for task, events in waiting:
         if events:
             tasks[task] = replace(tasks[task], waits=tuple(of_event[e] for e in events))
@@ -157,9 +158,9 @@ class _Costs:
     def of(self, instruction: Instruction) -> Cost:
         return self._costs[instruction.opcode](instruction)
 
-    def reads_of(self, i: Instruction) -> dict[TileSpan, float]:
-        """Positions for which a CONVERT reads its tiles."""
-        return {(i.index, *i.tiles): self._positions[i.index]}
+    def positions(self, i: Instruction) -> int:
+        """For how many positions a CONVERT reads its tiles."""
+        return self._positions[i.index]
 
     def work_of(self, instruction: Instruction) -> Work:
         """Arithmetic of an instruction; a product counts at CONVERT."""
