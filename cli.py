@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import re
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -52,6 +53,21 @@ def _dimensions(
             raise click.BadParameter(f"must be NAME=N with N >= 0, came {item!r}")
         dims[name] = int(size)
     return dims
+
+
+def _pins(
+    _ctx: click.Context, _param: click.Parameter, given: Sequence[str]
+) -> list[tuple[str, tuple[int, int, int], int]]:
+    """(node, (layer, row, col), tile) of each pin."""
+    pins = []
+    for item in given:
+        found = re.fullmatch(r"(.+?)(?::(\d+))?=(\d+),(\d+),(\d+)", item, re.DOTALL)
+        numbers = [int(n or 0) for n in found.groups()[1:]] if found else []
+        if found is None or max(numbers) >= 1 << 31:
+            raise click.BadParameter(f"must be NODE=LAYER,ROW,COL, came {item!r}")
+        tile, layer, row, col = numbers
+        pins.append((found.group(1), (layer, row, col), tile))
+    return pins
 
 
 def _range_method(_ctx: click.Context, _param: click.Parameter, given: str) -> str:
@@ -167,6 +183,15 @@ cli.command_class = ReportingCommand
     "--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of that search."
 )
 @click.option(
+    "--pin",
+    "pins",
+    multiple=True,
+    callback=_pins,
+    metavar="NODE=LAYER,ROW,COL",
+    help="Put the matrix of an ONNX node (NODE:TILE=... one tile of it) into this array; may be "
+    "repeated.",
+)
+@click.option(
     "--emit",
     "level",
     type=click.Choice(LEVELS),
@@ -201,6 +226,7 @@ def compile_command(
     on_overflow: str,
     placement_effort: int,
     seed: int,
+    pins: list[tuple[str, tuple[int, int, int], int]],
     level: str | None,
     print_debuginfo: bool,
     no_weights: bool,
@@ -212,7 +238,7 @@ def compile_command(
     from pathlib import Path
 
     from .compiler.driver import PHASES, CompileOptions, compile_model, emit_level
-    from .compiler.recipe import Quantization
+    from .compiler.recipe import Pin, Quantization
     from .runtime.execute.quantized_product import quantized_product
     from .runtime.interpret.interpret import interpret_function
     from .runtime.simulate import simulate
@@ -244,6 +270,7 @@ def compile_command(
         progress=None if quiet else progress_printer(len(PHASES)),
         interpreter=interpret_function,
         product=quantized_product,
+        pins=[Pin(*pin) for pin in pins],
     )
     if level is not None:
         check_output(output)

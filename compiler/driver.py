@@ -33,7 +33,7 @@ from .frontend.import_onnx import import_model, input_names
 from .frontend.load import load_model
 from .frontend.lowering import lowerings
 from .pipeline import run_passes
-from .recipe import Quantization
+from .recipe import Pin, Quantization
 from .report import heat_report, level_report, quantization_report
 from .weights import WeightStore
 
@@ -61,7 +61,7 @@ class CompileOptions:
     ``chips``; ``placement_effort`` (0 to 10) is how much the engine that places arrays may try,
     from ``seed``. ``quantization`` says how matrices get their codes and ranges. ``interpreter``
     and ``product`` are ``runtime.interpret.interpret_function`` and
-    ``runtime.execute.quantized_product``.
+    ``runtime.execute.quantized_product``. ``pins`` are positions that placement must respect.
     """
 
     target: str = "memcap-demo"
@@ -77,6 +77,7 @@ class CompileOptions:
     progress: Callable[[str, float], None] | None = None
     interpreter: Interpreter | None = None
     product: "ProductOf | None" = None
+    pins: Sequence[Pin] = ()
 
 
 @dataclass
@@ -202,6 +203,7 @@ class _Driver:
             "on_overflow": self.options.on_overflow,
             "placement_effort": self.options.placement_effort,
             "seed": self.options.seed,
+            **({"pins": [asdict(pin) for pin in self.options.pins]} if self.options.pins else {}),
             "weights": self.options.weights,
         }
 
@@ -215,6 +217,8 @@ class _Driver:
                 f"{self.target.name} is a {self.target.machine}: its last level is "
                 f"{last_level(self.target)}, not {until}"
             )
+        if options.pins and not isinstance(self.target, MemcapTarget):
+            raise InputError(f"only arrays can be pinned, {self.target.name} has none")
         with self.phase("load"):
             known = lowerings()
             loaded = load_model(
@@ -256,7 +260,7 @@ class _Driver:
         if self._reached("tile", module, until):
             return module
         with self.phase("place"):
-            choices = options.on_overflow, options.placement_effort, options.seed
+            choices = options.on_overflow, options.placement_effort, options.seed, options.pins
             self.run(module, recipe.place_passes(options.target, *choices))
             self.heat = heat_report(module)
         if self._reached("place", module, until):

@@ -35,6 +35,9 @@ def place_overflow(
 
     Raises CapacityError for ``error``, and where the way chosen does not do.
     """
+    if not grid.capacity:  # nothing can be written anew, here or on other such chips
+        sizes = [p.tile_table[:, [2, 4]] for p in programs]
+        raise _too_large(target.name, grid, sizes, ("take a chip with arrays that work",))
     programs = in_order_of_use(programs)
     if on_overflow == "chips":
         _over_chips(module, programs, grid, target)

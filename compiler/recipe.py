@@ -4,7 +4,7 @@ Each stage takes the name (or file) of a target and lists its passes; what diffe
 machines is said here and nowhere else.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -101,23 +101,38 @@ def quantize_passes(target: str, options: Quantization | None = None) -> "list[M
     ]
 
 
+@dataclass(frozen=True)
+class Pin:
+    """The ``site`` (layer, row, col) of one ``tile`` of an ONNX node's matrix."""
+
+    node: str
+    site: tuple[int, int, int]
+    tile: int = 0
+
+
 def place_passes(
-    target: str, on_overflow: str = "error", effort: int = 1, seed: int = 0
+    target: str,
+    on_overflow: str = "error",
+    effort: int = 1,
+    seed: int = 0,
+    pins: Sequence[Pin] = (),
 ) -> "list[ModulePass]":
-    """tile to place; the options are those of ``place-tiles``."""
+    """tile to place; the options are those of ``place-tiles``, ``pins`` fixed positions."""
     from .passes.assign_devices import AssignDevices
     from .passes.check_placement import CheckPlacement
     from .passes.convert_tile_to_place import ConvertTileToPlace
     from .passes.estimate_heat import EstimateHeat
+    from .passes.fix_tile import FixTile
     from .passes.place_tiles import PlaceTiles
 
     arrays = _has_arrays(target)
     return [
+        *(FixTile(pin.node, pin.site, pin.tile) for pin in pins),
         PlaceTiles(target, on_overflow, int(effort), int(seed))
         if arrays
         else AssignDevices(target=target),
         ConvertTileToPlace(target=target),
-        *([EstimateHeat(target=target)] if _has_arrays(target) else []),
+        *([EstimateHeat(target=target)] if arrays else []),
         CheckPlacement(),
     ]
 

@@ -49,6 +49,12 @@ def choose_partition(
     block = block_of(programs)
     items = _items(block)
     number = {program: m for m, program in enumerate(programs)}
+    if not items:
+        raise CapacityError(
+            "a program that drives no matrix cannot be split over chips",
+            demand={"arrays": len(programs)},
+            available={"arrays": grid.capacity},
+        )
     matrices = [_driven(op, number) for op in items]
     unused = [m for program, m in number.items() if program.result.first_use is None]
     matrices[-1:] = [[*matrices[-1], *unused]]

@@ -33,8 +33,11 @@ def defect_tables(defects: DictionaryAttr | None) -> dict[str, np.ndarray]:
     return tables
 
 
-def verify_defects(defects: DictionaryAttr, grid: Sequence[int]) -> None:
-    """Raise VerifyException unless the tables have known names and columns and lie on the grid."""
+def verify_defects(defects: DictionaryAttr, grid: Sequence[int], array: Sequence[int]) -> None:
+    """Raise VerifyException unless the tables have known names and columns and name what is there.
+
+    ``grid`` is (layers, rows, cols) of sites, ``array`` the rows and weight columns of one.
+    """
     if len(grid) != 3:
         raise VerifyException("place.machine: only a machine with a grid has defects")
     for name, table in defects.data.items():
@@ -46,8 +49,10 @@ def verify_defects(defects: DictionaryAttr, grid: Sequence[int]) -> None:
         rows = table_of(table)
         if rows.ndim != 2 or rows.shape[1] != len(columns) or rows.dtype != np.int32:
             raise VerifyException(f"place.machine: {name} needs columns {columns}")
-        if (rows < 0).any() or (rows[:, :3] >= np.array(grid)).any():
-            raise VerifyException(f"place.machine: {name} must lie on the grid {list(grid)}")
+        lines = {"dead_rows": array[:1], "dead_cols": array[1:]}.get(name, ())
+        counts = [*grid, *lines]
+        if (rows < 0).any() or (rows >= np.array(counts)).any():
+            raise VerifyException(f"place.machine: {name} must be below {counts} and not negative")
 
 
 def heat_numbers(heat: DictionaryAttr) -> dict[str, float]:

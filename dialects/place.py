@@ -153,7 +153,7 @@ class MachineOp(IRDLOperation):
         if self.chip_count < 1 or (len(self.grid) and self.grid.get_values()[0] % self.chip_count):
             raise VerifyException("place.machine: the layers must be as many on each chip")
         if self.defects is not None:
-            verify_defects(self.defects, self.grid.get_values())
+            verify_defects(self.defects, self.grid.get_values(), self.array.get_values())
         if self.heat is not None:
             verify_heat(self.heat)
 

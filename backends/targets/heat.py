@@ -28,15 +28,16 @@ def tile_heat_j(
         sizes: int [T, 2], rows and weight columns of the tiles.
         mean_square_input, mean_level, adc_bits: as in ``memcap_cost.mvm_energy_j``.
     """
-    kinds, kind = np.unique(sizes, axis=0, return_inverse=True)
-    heat_j = np.zeros((len(kinds), 2))
-    for number, (rows, cols) in enumerate(kinds.tolist()):
+    key = (sizes[:, 0].astype(np.int64) << 32) | sizes[:, 1]  # one number for each size
+    _, first, kind = np.unique(key, return_index=True, return_inverse=True)
+    heat_j = np.zeros((len(first), 2))
+    for number, (rows, cols) in enumerate(sizes[first].tolist()):
         parts = mvm_energy_j(
             target, rows, cols, reads, mean_square_input, mean_level, adc_bits=adc_bits
         )
         in_layer = sum(parts[part] for part in LAYER_PARTS)
         heat_j[number] = in_layer, sum(parts.values()) - in_layer
-    return heat_j[kind.reshape(-1)]
+    return heat_j[kind]
 
 
 def site_power_w(

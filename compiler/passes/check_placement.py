@@ -62,9 +62,8 @@ def placement_faults(module: ModuleOp) -> list[str]:
         placed, grid = list(matrices.values()), _grid(machine)
         faults += check_matrices(placed, grid, defects)
         faults += check_residency(placed, _array_uses(module, list(matrices)), grid)
-        if not faults and (known := placement_heat(module)) is not None:
-            heat, chips = known
-            faults += [fault for found in chips for fault in check_heat(heat, found)]
+        if not faults:
+            faults += _heat_faults(module, machine)
     return faults + _unit_faults(module, machine) + _buffer_faults(module, machine)
 
 
@@ -109,6 +108,22 @@ def _array_uses(module: ModuleOp, handles: Sequence[SSAValue]) -> list[ArrayUse]
                     matrix, slot = number[op.crossbar], op.slot.value.data
                     uses.append(ArrayUse(slot, _slot_name(op), kind, matrix, block is not body))
     return sorted(uses, key=lambda use: use.slot)
+
+
+def _heat_faults(module: ModuleOp, machine: place.MachineOp) -> list[str]:
+    """What is too hot; what a machine is held to must be known of all its matrices."""
+    silent = [
+        op.weight.data
+        for op in whole_ops(module)
+        if isinstance(op, place.ProgramOp) and op.sites is not None and op.energy is None
+    ]
+    if machine.heat is not None and silent:
+        return [f"{silent[0]} must say its energy, as its machine says how it warms"]
+    known = placement_heat(module)
+    if known is None:
+        return []
+    heat, chips = known
+    return [fault for found in chips for fault in check_heat(heat, found)]
 
 
 def placement_heat(module: ModuleOp) -> tuple[Heat, list[StackHeat]] | None:

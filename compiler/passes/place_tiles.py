@@ -20,6 +20,7 @@ from xdsl.passes import ModulePass
 
 from ...backends.targets import MemcapTarget, load_target
 from ...backends.targets.defects import DefectTables
+from ...backends.targets.heat import tile_heat_j
 from ...backends.targets.memcap_cost import mvm_latency_s
 from ...dialects import place, tile
 from ...dialects.attributes import table_attr, table_of
@@ -84,6 +85,7 @@ class PlaceTiles(ModulePass):
         target: MemcapTarget,
     ) -> bool:
         """Place all tiles at once; False where they do not fit."""
+        hot = target.thermal.max_layer_power_w > 0
         sites = np.concatenate(fixed)
         loose = sites[:, 0] < 0
         tiles = _tiles_of(programs, loose)
@@ -106,6 +108,7 @@ class PlaceTiles(ModulePass):
             free,
             grid,
             LinkCosts.of(target),
+            heat_j=_layer_heat_j(programs, target)[loose] if hot else None,
             effort=self.effort,
             seed=self.seed,
         )
@@ -169,6 +172,16 @@ def positions_of(program: tile.ProgramOp) -> int:
     return sum(
         shape_of(op.x)[-2] * repetitions(op) for op in products if isinstance(op, tile.MvmOp)
     )
+
+
+def _layer_heat_j(programs: Sequence[tile.ProgramOp], target: MemcapTarget) -> np.ndarray:
+    """Heat of each tile in its layer an inference, J [T]."""
+    heat = []
+    for program in programs:
+        bits = None if program.adc_bits is None else program.adc_bits.value.data
+        sizes, reads = program.tile_table[:, [2, 4]], positions_of(program)
+        heat.append(tile_heat_j(target, sizes, reads, adc_bits=bits)[:, 0])
+    return np.concatenate(heat)
 
 
 def _read_cost(target: MemcapTarget) -> tuple[float, float]:

@@ -35,10 +35,11 @@ def sites_left(
         bool [layers, rows, cols] of the sites that hold something, and those among them that do
         not hold a whole array.
     """
-    usable = np.ones(shape, bool)
+    lowest = np.full(shape[1:], shape[0])
+    level, row, col = defects.missing_vias.T
+    np.minimum.at(lowest, (row, col), level)
+    usable = np.arange(shape[0])[:, None, None] < lowest
     usable[tuple(defects.dead_arrays.T)] = False
-    for level, row, col in defects.missing_vias.tolist():
-        usable[level:, row, col] = False
     hurt = np.unique(np.concatenate([defects.dead_rows, defects.dead_cols])[:, :3], axis=0)
     row, rows = _largest_gap(defects.dead_rows, hurt, array[0])
     col, cols = _largest_gap(defects.dead_cols, hurt, array[1])

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, fields
 import numpy as np
 
 from ...backends.targets import MemcapTarget
+from ...backends.targets.defects import site_key
 from ...backends.targets.heat import site_power_w
 from ...backends.targets.thermal import ThermalNetwork, stack_temperature_c
 
@@ -88,9 +89,9 @@ def read_seconds(
         one_read_s: [T], time of one read of each tile.
         reads: how many there are.
     """
-    _, array, shared = np.unique(sites, axis=0, return_inverse=True, return_counts=True)
+    _, first, shared = np.unique(site_key(sites), return_index=True, return_counts=True)
     rounds, widest = np.zeros(layers), np.zeros(layers)
-    np.maximum.at(rounds, sites[:, 0], shared[array.reshape(-1)])
+    np.maximum.at(rounds, sites[first, 0], shared)
     np.maximum.at(widest, sites[:, 0], one_read_s)
     return reads * rounds * widest
 

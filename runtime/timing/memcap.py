@@ -46,7 +46,7 @@ from ...dialects.work import Work, host_key, kernel_work
 from ..energy import add_parts
 from ..events import Task, run
 from .tile_sums import TileSums, WrittenRound
-from .timed_program import TileRange, TimedProgram, run_inside
+from .timed_program import TileSpan, TimedProgram, run_inside
 
 HOST_LINK = "host_link"
 _NO_ROUND = WrittenRound(0, 0)
@@ -97,7 +97,7 @@ def _time_block(
     waiting: list[tuple[int, tuple[int, ...]]] = []
     parts: dict[str, float] = {}
     work, array_macs = Work(), 0
-    reads: dict[TileRange, float] = {}
+    reads: dict[TileSpan, float] = {}
     seconds: dict[str, float] = {}
     program = costs.program
     for stream in streams:
@@ -129,7 +129,8 @@ def _time_block(
                 work += done
                 if instruction.opcode is Opcode.CONVERT:
                     array_macs += done.macs
-                    reads = add_parts(reads, costs.reads_of(instruction))
+                    span = (instruction.index, *instruction.tiles)
+                    reads[span] = reads.get(span, 0.0) + costs.positions(instruction)
     for task, events in waiting:
         if events:
             tasks[task] = replace(tasks[task], waits=tuple(of_event[e] for e in events))
@@ -197,9 +198,9 @@ class _Costs:
             (*cost.resources, *held),
         )
 
-    def reads_of(self, i: Instruction) -> dict[TileRange, float]:
-        """Positions for which a CONVERT reads its tiles."""
-        return {(i.index, *i.tiles): self._positions[i.index]}
+    def positions(self, i: Instruction) -> int:
+        """For how many positions a CONVERT reads its tiles."""
+        return self._positions[i.index]
 
     def work_of(self, instruction: Instruction) -> Work:
         """Arithmetic of an instruction; a product counts at CONVERT."""

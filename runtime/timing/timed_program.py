@@ -11,7 +11,7 @@ from ..events import Timeline
 
 Name = TypeVar("Name", bound=Hashable)
 #: A matrix's number, and the first tile and the end of a range of its tiles.
-TileRange = tuple[int, int, int]
+TileSpan = tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class TimedProgram:
     work: Work
     array_macs: int
     node_s: dict[str, float]
-    reads: dict[TileRange, float] = field(default_factory=dict)
+    reads: dict[TileSpan, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class InnerRuns:
     work: Work
     array_macs: int
     node_s: dict[str, float]
-    reads: dict[TileRange, float]
+    reads: dict[TileSpan, float]
 
 
 def run_inside(
@@ -51,7 +51,7 @@ def run_inside(
     busy_s: dict[str, float] = {}
     parts_j: dict[str, float] = {}
     node_s: dict[str, float] = {}
-    reads: dict[TileRange, float] = {}
+    reads: dict[TileSpan, float] = {}
     work = Work()
     for block, assumed in zip(control.blocks, control.assumed_runs, strict=True):
         runs, once = block_runs.get(block, assumed), timed[block]

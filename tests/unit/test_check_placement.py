@@ -168,6 +168,10 @@ def a_hot_room(module: ModuleOp) -> None:
     heat(module, ambient_c=84.999)
 
 
+def a_matrix_without_its_energy(module: ModuleOp) -> None:
+    programs_of(module)[-1].energy = None
+
+
 def a_small_memory(module: ModuleOp) -> None:
     machine = machine_of(module)
     machine.memories = DictionaryAttr({**machine.memories.data, "sram": IntegerAttr(64, 64)})
@@ -203,6 +207,7 @@ BROKEN: dict[Callable[[ModuleOp], None], str] = {
     a_layer_over_its_power: "W of heat, which must be at most 1e-12 W",
     a_hot_spot: "becomes too warm at",
     a_hot_room: "which must be at most 85.0 C",
+    a_matrix_without_its_energy: "must say its energy",
     a_small_memory: "of sram, which has 64",
     a_unit_that_is_not_there: "runs on unit 'vector', which the machine lacks",
     a_slot_used_twice: "slots must be in order and used once",

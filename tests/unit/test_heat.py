@@ -11,6 +11,7 @@ from semc.backends.memcap.decode import decode_program
 from semc.backends.targets.heat import site_power_w, tile_heat_j
 from semc.backends.targets.memcap_cost import mvm_energy_j
 from semc.backends.targets.thermal import thermal_network
+from semc.compiler.driver import CompileOptions, compile_model
 from semc.compiler.placement.heat import Heat, period_s, read_seconds, stack_heat
 from semc.runtime.simulate import simulate, time_program
 
@@ -142,3 +143,19 @@ def test_a_placement_that_is_too_hot_is_refused(examples: Path, tmp_path: Path) 
     chip.write_text(text.replace("max_layer_power_w = 0.0", "max_layer_power_w = 1e-9"))
     with pytest.raises(semc.errors.IRError, match="of heat, which must be at most 1e-09 W"):
         semc.compile(examples / "digits_cnn.onnx", chip)
+
+
+def test_a_compilation_tells_what_its_arrays_make(examples: Path) -> None:
+    done = compile_model(examples / "digits_cnn.onnx", CompileOptions(target="memcap-demo"))
+    facts = done.report()["temperature_c"]
+    target = demo_target()
+    least_c = target.thermal.ambient_c + target.leakage_w * target.thermal.package_k_per_w
+    assert least_c < facts["hottest"] < least_c + 1
+    assert facts["layers"][facts["hottest_layer"]] == facts["hottest"]
+    # An inference cannot be quicker than its busiest unit, and the simulator finds it slower.
+    timed = simulate(done.program, None)
+    assert 0 < facts["period_s"] <= timed.latency_s
+    heat_j = sum(facts["layer_power_w"]) * facts["period_s"]
+    assert timed.heat is not None
+    assert heat_j == pytest.approx(timed.heat.heat_j[:, 0].sum(), rel=1e-6)
+    assert "temperature_c" not in done.program.manifest["stats"]

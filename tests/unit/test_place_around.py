@@ -1,6 +1,8 @@
 """place-tiles on chips with defects and with fixed tiles, from the pass to a running program."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -147,3 +149,46 @@ def test_a_program_that_needs_what_is_broken_is_not_loaded(
     with pytest.raises(ProgramError, match=words) as caught:
         decode_program(hostile)
     assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_node_is_pinned_from_the_command_line(
+    semc_command: Callable[..., Any], examples: Path, tmp_path: Path
+) -> None:
+    model, out = str(examples / "digits_cnn.onnx"), str(tmp_path / "p.semc")
+    pins = ("--pin", "node_Conv_24=3,0,1", "--pin", "node_Conv_25:1=2,1,1")
+    done = semc_command("compile", model, "-o", out, "-q", *pins)
+    assert done.code == 0, done.err
+    decoded = decode_program(load_program(out))
+    sites = [matrix.sites.tolist() for matrix in decoded.matrices]
+    assert sites[0] == [[3, 0, 1, 0, 0]]
+    assert [2, 1, 1, 0, 0] in sites[1]
+    assert decoded.program.manifest["options"]["pins"] == [
+        {"node": "node_Conv_24", "site": [3, 0, 1], "tile": 0},
+        {"node": "node_Conv_25", "site": [2, 1, 1], "tile": 1},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("--pin", "node_Conv_24=3,0"), 2, "must be NODE=LAYER,ROW,COL, came 'node_Conv_24=3,0'"),
+        (("--pin", "conv=3,0,1"), 1, "a node with a matrix in arrays must be named, came 'conv'"),
+        (("--pin", "node_Conv_24=4,0,1"), 1, "is at layer 4, which must be in 0..3"),
+        (("--pin", "node_Conv_24:1=0,0,1"), 1, "the tile of node_Conv_24 must be in 0..0, came 1"),
+        (("--pin", "node_Conv_24=0,0,1", "-t", "mesh-small"), 1, "only arrays can be pinned"),
+    ],
+)
+def test_a_pin_that_cannot_hold_is_one_line(
+    semc_command: Callable[..., Any],
+    examples: Path,
+    tmp_path: Path,
+    arguments: tuple[str, ...],
+    code: int,
+    words: str,
+) -> None:
+    out = tmp_path / "p.semc"
+    model = str(examples / "digits_cnn.onnx")
+    done = semc_command("compile", model, "-o", str(out), "-q", *arguments)
+    assert (done.code, done.out) == (code, "")
+    assert words in done.err
+    assert not out.exists()

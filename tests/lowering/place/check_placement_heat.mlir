@@ -41,8 +41,13 @@ place.machine "chip" machine "memcap" grid [2, 1, 1] array [128, 32] memories {s
 
 // -----
 
-// CHECK: place.machine: dead_arrays must lie on the grid [2, 1, 1]
+// CHECK: place.machine: dead_arrays must be below [2, 1, 1] and not negative
 place.machine "chip" machine "memcap" grid [2, 1, 1] array [128, 32] memories {sram = 1024 : i64} units {vector = "sram"} defects {dead_arrays = dense<[[2, 0, 0]]> : tensor<1x3xi32>}
+
+// -----
+
+// CHECK: place.machine: dead_cols must be below [2, 1, 1, 32] and not negative
+place.machine "chip" machine "memcap" grid [2, 1, 1] array [128, 32] memories {sram = 1024 : i64} units {vector = "sram"} defects {dead_cols = dense<[[1, 0, 0, 32]]> : tensor<1x4xi32>}
 
 // -----
 
