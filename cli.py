@@ -148,6 +148,12 @@ cli.command_class = ReportingCommand
     help="Bind a symbolic dimension; may be repeated.",
 )
 @click.option(
+    "--copies",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Write a matrix into at most N places of the arrays (default: as many as pay).",
+)
+@click.option(
     "--emit",
     "level",
     type=click.Choice(LEVELS),
@@ -179,6 +185,7 @@ def compile_command(
     min_sqnr_db: float | None,
     sensitivity: bool,
     dims: dict[str, int],
+    copies: int | None,
     level: str | None,
     print_debuginfo: bool,
     no_weights: bool,
@@ -213,6 +220,7 @@ def compile_command(
             ranges, rounding, energy_budget, min_sqnr_db, sensitivity, dynamic_inputs
         ),
         dims=dims,
+        copies=copies or 0,
         weights=not no_weights,
         keep_levels=check_levels,
         progress=None if quiet else progress_printer(len(PHASES)),

@@ -35,7 +35,7 @@ from .tensor_file import (
 if TYPE_CHECKING:
     from .targets import Target
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 MACHINES = ("memcap", "mesh")
 _NO_DIGEST = "0" * 64
 _TAGS = tuple(DTYPE_OF_TAG)  # no mapping: what a file says may not be hashable

@@ -1,13 +1,27 @@
-"""Estimated time and energy of a grouped convolution: block-diagonal arrays or the vector engine.
+"""Estimated time and energy of operations, where a choice hangs on them.
 
-Only a choice between the two hangs on these figures, so they are first-order: one read of an array
-a position, all arrays at once, no contention. The simulator does not use them.
+A grouped convolution goes to block-diagonal arrays or to the vector engine. These figures are
+first-order: one read of an array a position, all arrays at once, no contention. The simulator does
+not use them.
 """
 
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING
 
-from ..backends.targets.memcap_cost import mvm_latency_s
+from xdsl.ir import Operation
+
+from ..backends.targets.memcap_cost import (
+    host_latency_s,
+    mvm_latency_s,
+    sram_latency_s,
+    vector_latency_s,
+)
+from ..dialects.place import BufferType
+from ..dialects.tensor_ops import TensorOp
+from ..dialects.types import shape_of
+from .placement.bufferize import renamed_offset
+from .tile_work import op_work
 
 if TYPE_CHECKING:
     from ..backends.targets import MemcapTarget
@@ -50,6 +64,19 @@ def costs_of(target: "MemcapTarget") -> MachineCosts:
         vector_mac_pj=vector.energy_pj.add + vector.energy_pj.mul,
         access_pj=4 * target.sram.energy_pj_per_byte,
     )
+
+
+def digital_latency_s(op: Operation, target: "MemcapTarget") -> float:
+    """Time of a ``tile`` op on the vector engine or the host; 0 for one that takes none."""
+    if not isinstance(op, TensorOp) or renamed_offset(op) is not None:
+        return 0.0
+    work = op_work(op)
+    if op.KIND == "host":
+        return host_latency_s(target, 2 * work.macs + work.elementwise, 0)
+    results = sum(prod(shape_of(y)) for y in op.results)
+    nbytes = sum(BufferType.of(value.type).nbytes for value in (*op.operands, *op.results))
+    busy_s = vector_latency_s(target, work.by_class(results))
+    return max(busy_s, sram_latency_s(target, nbytes))
 
 
 @dataclass(frozen=True, slots=True)

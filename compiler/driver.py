@@ -56,6 +56,7 @@ Interpreter = Callable[..., list[np.ndarray]]
 class CompileOptions:
     """What a compilation may choose. ``keep_levels`` keeps a copy of the module at each level.
 
+    ``copies`` is how often a matrix may lie in the arrays at most, 0 as often as it pays.
     ``quantization`` says how matrices get their codes and ranges. ``interpreter`` and ``product``
     are ``runtime.interpret.interpret_function`` and ``runtime.execute.quantized_product``.
     """
@@ -64,6 +65,7 @@ class CompileOptions:
     calibrate: str | os.PathLike[str] | Mapping[str, np.ndarray] | None = None
     quantization: Quantization = field(default_factory=Quantization)
     dims: Mapping[str, int] = field(default_factory=dict)
+    copies: int = 0
     weights: bool = True
     verify: bool = True
     keep_levels: bool = False
@@ -190,6 +192,7 @@ class _Driver:
             "dims": dict(sorted({**self.facts["assumed_dims"], **self.options.dims}.items())),
             "calibrated": self.options.calibrate is not None,
             **asdict(self.options.quantization),
+            "copies": self.options.copies,
             "weights": self.options.weights,
         }
 
@@ -244,7 +247,7 @@ class _Driver:
         if self._reached("tile", module, until):
             return module
         with self.phase("place"):
-            self.run(module, recipe.place_passes(self.options.target))
+            self.run(module, recipe.place_passes(self.options.target, options.copies))
         if self._reached("place", module, until):
             return module
         with self.phase("lower"):

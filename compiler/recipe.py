@@ -101,15 +101,19 @@ def quantize_passes(target: str, options: Quantization | None = None) -> "list[M
     ]
 
 
-def place_passes(target: str) -> "list[ModulePass]":
-    """tile to place."""
+def place_passes(target: str, copies: int = 0) -> "list[ModulePass]":
+    """tile to place, with at most ``copies`` of each matrix in arrays (0: as many as pay)."""
     from .passes.assign_devices import AssignDevices
     from .passes.check_placement import CheckPlacement
     from .passes.convert_tile_to_place import ConvertTileToPlace
     from .passes.place_tiles import PlaceTiles
+    from .passes.replicate_matrices import ReplicateMatrices
 
+    assign: list[ModulePass] = [AssignDevices(target=target)]
+    if _has_arrays(target):
+        assign = [ReplicateMatrices(target, copies), PlaceTiles(target=target)]
     return [
-        PlaceTiles(target=target) if _has_arrays(target) else AssignDevices(target=target),
+        *assign,
         ConvertTileToPlace(target=target),
         CheckPlacement(),
     ]
@@ -155,7 +159,9 @@ PIPELINES: dict[str, NamedPipeline] = {
         ("ranges", "rounding"),
     ),
     "tile-to-place": NamedPipeline(
-        "Give tiles and buffers their sites and operations their slots", place_passes
+        "Give tiles and buffers their sites and operations their slots",
+        place_passes,
+        ("copies",),
     ),
     "place-to-machine": NamedPipeline(
         "Lower to chip instructions (analog) or timed tasks (pal)", machine_passes

@@ -12,15 +12,14 @@ from xdsl.ir import Operation
 from ..backends.targets import MemcapTarget, Target
 from ..dialects import place, tile
 from ..dialects.attributes import node_names, table_of
-from ..dialects.control import repetitions
 from ..dialects.tensor_ops import TensorOp
-from ..dialects.types import shape_of
-from ..dialects.work import Work, host_key, host_macs, kernel_work, mvm_work
+from ..dialects.work import Work, host_key
 from .context import CompilerContext
 from .passes.check_placement import is_slot
 from .quantize.calibration_risk import estimate_risk
 from .rewriting import whole_ops
 from .stored_matrices import stored_codes, stored_matrices
+from .tile_work import op_work, repeated_work
 
 
 def level_report(
@@ -127,23 +126,9 @@ def _host_entry(op: Operation) -> dict[str, Any]:
     }
 
 
-def repeated_work(op: Operation) -> Work:
-    """Work of a ``tile`` op in one inference: a loop's as often as it may run."""
-    return op_work(op).times(repetitions(op))
-
-
-def op_work(op: Operation) -> Work:
-    """Work of a ``tile`` op, each time it runs."""
-    ins = [shape_of(x) for x in op.operands if not isinstance(x.type, tile.CrossbarType)]
-    outs = [shape_of(x) for x in op.results]
-    if isinstance(op, tile.MvmOp):
-        assert isinstance(op.crossbar.type, tile.CrossbarType)
-        return mvm_work(*op.crossbar.type.shape, positions=ins[0][-2])
-    assert isinstance(op, TensorOp)
-    work = kernel_work(op.kernel, ins, outs)
-    if op.KIND == "host":
-        work += Work(macs=host_macs(op.attrs["model"]))
-    return work
+def _spent_on_copies(programs: Sequence[place.ProgramOp]) -> int:
+    """Arrays that hold a matrix another time; copies share them with nothing else."""
+    return sum(len(table_of(op.tiles)) * (op.copies - 1) // op.copies for op in programs)
 
 
 def _place_report(module: ModuleOp, target: MemcapTarget) -> dict[str, Any]:
@@ -151,6 +136,7 @@ def _place_report(module: ModuleOp, target: MemcapTarget) -> dict[str, Any]:
     programs = [op for op in whole if isinstance(op, place.ProgramOp)]
     sites = [table_of(op.sites)[:, :3] for op in programs if op.sites is not None]
     used = np.unique(np.concatenate(sites), axis=0) if sites else np.empty((0, 3), np.int32)
+    copies = {op.weight.data: op.copies for op in programs if op.copies > 1}
     memory: dict[str, int] = {}
     for op in whole:
         if isinstance(op, place.BufferOp):
@@ -158,7 +144,12 @@ def _place_report(module: ModuleOp, target: MemcapTarget) -> dict[str, Any]:
             end = op.offset.value.data + op.result.type.nbytes
             memory[op.memory.data] = max(memory.get(op.memory.data, 0), end)
     return {
-        "arrays": {"needed": len(used), "used": len(used), "available": target.arrays},
+        "arrays": {
+            "needed": len(used) - _spent_on_copies(programs),
+            "used": len(used),
+            "available": target.arrays,
+        },
+        "copies": copies,
         "layers_used": len(np.unique(used[:, 0])),
         "memory_bytes": memory,
         "slots": sum(is_slot(op) for op in whole),

@@ -79,7 +79,7 @@ class ProgramOp(StoredMatrixOp):
     def verify_(self) -> None:
         assert isinstance(self.result.type, CrossbarType)
         tiles, sites = table_of(self.tiles), table_of(self.sites)
-        verify_tiles(tiles, self.result.type.shape)
+        verify_tiles(tiles, self.result.type.shape, self.copy_of_tile)
         verify_sites(self, sites, tiles)
         if (sites[1:, 0] < sites[:-1, 0]).any():
             raise VerifyException("analog.program: tiles must be sorted by layer")

@@ -218,7 +218,7 @@ class ProgramOp(StoredMatrixOp):
 
     def verify_(self) -> None:
         assert isinstance(self.result.type, CrossbarType)
-        verify_tiles(table_of(self.tiles), self.result.type.shape)
+        verify_tiles(table_of(self.tiles), self.result.type.shape, self.copy_of_tile)
         if (self.sites is None) == (self.device is None):
             raise VerifyException("place.program needs either sites or a device")
         if self.sites is not None:

@@ -7,6 +7,7 @@
     tiles.sites          i32 [T, 5]  layer, row, col, first row and column inside the array
     tiles.routes         i32 [T, 5]  layer, row, col, hops, vias
     tiles.adc_range      f32 [T]     converter full scale; inf: the worst case of the weights
+    tiles.copy           i32 [T]     copy of the matrix that the tile belongs to
     weights.n, codes.n, scale.n      f32 [G, K, N], i8 [G, K, N], f32 [G, N]
     gain.n, bias.n                   f32 [slices, columns of all tiles], f32 [G, N]
 
@@ -54,6 +55,7 @@ class Matrix:
     sites: np.ndarray
     routes: np.ndarray
     adc_range: np.ndarray
+    copy: np.ndarray
     input_scale: float | None
     weights: str | None
     codes: str | None
@@ -61,6 +63,11 @@ class Matrix:
     gain: str | None
     bias: str | None
     adc_bits: int | None
+
+    @property
+    def copies(self) -> int:
+        """How often the matrix lies in the arrays; the copies share the positions of a product."""
+        return int(self.copy.max()) + 1
 
     @property
     def layers(self) -> np.ndarray:
@@ -131,6 +138,7 @@ def _decode_matrices(
     sites = section(tensors, "tiles.sites", np.int32, (len(tiles), 5))
     routes = section(tensors, "tiles.routes", np.int32, (len(tiles), 5))
     ranges = section(tensors, "tiles.adc_range", np.float32, (len(tiles),))
+    copy = section(tensors, "tiles.copy", np.int32, (len(tiles),))
     stack, array = target.stack, target.array
     bounds = (stack.layers, stack.grid_rows, stack.grid_cols, array.rows, target.weight_cols)
     if ((sites < 0) | (sites >= np.array(bounds))).any() or (routes < 0).any():
@@ -144,7 +152,7 @@ def _decode_matrices(
             raise ProgramError(f"matrix {number}: tiles {first}..{end} leave 0..{len(tiles)}")
         part = slice(first, end)
         shape = (groups, rows, cols)
-        _check_tiles(number, shape, tiles[part], sites[part], target)
+        _check_tiles(number, shape, tiles[part], sites[part], copy[part], target)
         if not (bits == -1 or 1 <= bits <= target.adc.bits):
             raise ProgramError(
                 f"matrix {number}: adc_bits must be 1 to {target.adc.bits}, or -1, not {bits}"
@@ -158,6 +166,7 @@ def _decode_matrices(
                 sites[part],
                 routes[part],
                 ranges[part],
+                copy[part],
                 None if isnan(scales[number]) else scales[number],
                 _stored(tensors, "weights", weights, shape, None),
                 _stored(tensors, "codes", codes, shape, np.int8),
@@ -192,9 +201,14 @@ def _check_tiles(
     shape: tuple[int, int, int],
     tiles: np.ndarray,
     sites: np.ndarray,
+    copy: np.ndarray,
     target: MemcapTarget,
 ) -> None:
-    if not inside(tiles, shape).all() or weights_in(tiles) != prod(shape):
+    numbers = np.unique(copy)
+    if (numbers != np.arange(len(numbers))).any():
+        raise ProgramError(f"the copies of matrix {number} must be numbered 0, 1, 2 ...")
+    whole = prod(shape) * len(numbers)
+    if not inside(tiles, shape).all() or weights_in(tiles) != whole:
         raise ProgramError(f"the tiles of matrix {number} must cover {list(shape)} once")
     rows, cols = tiles[:, 2].astype(np.int64), tiles[:, 4].astype(np.int64)
     array_row, array_col = sites[:, 3:].T.astype(np.int64)

@@ -98,7 +98,7 @@ class _Emitter:
 
     def tables(self) -> dict[str, Section]:
         """The sections of the chip alone."""
-        tiles, sites, routes, ranges = (
+        tiles, sites, routes, ranges, copy = (
             np.concatenate([t[i] for t in self.tile_tables]) if self.tile_tables else empty
             for i, empty in enumerate(_NO_TILES)
         )
@@ -112,6 +112,7 @@ class _Emitter:
             "tiles.sites": sites,
             "tiles.routes": routes,
             "tiles.adc_range": ranges,
+            "tiles.copy": copy,
         }
 
     def _matrix(self, op: analog.ProgramOp) -> None:
@@ -120,9 +121,12 @@ class _Emitter:
         ranges = np.full(len(tiles), np.inf, np.float32)
         if op.adc_range is not None:
             ranges = table_of(op.adc_range)
+        copy = op.copy_of_tile
+        if copy is None:
+            copy = np.zeros(len(tiles), np.int32)
         first, self._tiles = self._tiles, self._tiles + len(tiles)
         self.numbers[op.result] = len(self.matrices)
-        self.tile_tables.append((tiles, table_of(op.sites), table_of(op.routes), ranges))
+        self.tile_tables.append((tiles, table_of(op.sites), table_of(op.routes), ranges, copy))
         scale = op.input_scale
         self.input_scales.append(float("nan") if scale is None else scale.value.data)
         sections = (
@@ -202,7 +206,11 @@ class _Emitter:
         )
 
 
-_NO_TILES = (*(np.empty((0, 5), np.int32),) * 3, np.empty(0, np.float32))
+_NO_TILES = (
+    *(np.empty((0, 5), np.int32),) * 3,
+    np.empty(0, np.float32),
+    np.empty(0, np.int32),
+)
 
 
 def _tiles(attr: Any) -> tuple[int, int]:

@@ -7,6 +7,7 @@ because published array figures leave the latter out.
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from .memcap import MemcapTarget
 
@@ -171,6 +172,52 @@ def mvm_latency_s(
     rounds = math.ceil(weight_cols_used * target.slices / target.adcs_per_array)
     convert_s = rounds * target.numerics.pulses * target.column_conversion_ns(adc_bits) * 1e-9
     return settle_latency_s(target, positions) + positions * convert_s
+
+
+@dataclass(frozen=True, slots=True)
+class ProductLoad:
+    """What one product asks of the arrays and links, over the tiles that one controller drives.
+
+    ``most`` positions are read by the busiest copy of the matrix, from arrays of ``rounds`` tiles
+    one after another, the widest of ``widest`` columns, at most ``hops`` away. Rows of inputs and
+    columns of sums are counted over all tiles: those of the first and the last position of each
+    copy, and those of all positions.
+    """
+
+    most: int
+    widest: int
+    rounds: int
+    hops: int
+    rows_first: int
+    rows_sent: int
+    cols_last: int
+    cols_sent: int
+
+
+SUM_BYTES = 4
+"""Bytes of a partial sum on its way from the converters."""
+
+
+def product_latency_s(
+    target: MemcapTarget, load: ProductLoad, adc_bits: int | None = None
+) -> tuple[float, float, float, float]:
+    """Times of DRIVE, INTEGRATE, CONVERT and ACCUMULATE of a product.
+
+    The first position of each copy pays the way to the arrays, the last one that back; in between
+    the arrays read position after position, or the links carry inputs or sums if slower.
+    """
+    code_bytes = target.numerics.input_bits / 8
+    settle_s = settle_latency_s(target, load.most) * load.rounds
+    read_s = mvm_latency_s(target, load.most, load.widest, adc_bits) * load.rounds
+    inputs = (load.rows_sent - load.rows_first) * code_bytes
+    sums = (load.cols_sent - load.cols_last) * SUM_BYTES
+    link_s = max(inputs, sums) / (target.links.bandwidth_gb_s * 1e9)
+    return (
+        move_latency_s(target, load.rows_first * code_bytes, load.hops),
+        settle_s,
+        max(read_s, link_s) - settle_s,
+        move_latency_s(target, load.cols_last * SUM_BYTES, load.hops),
+    )
 
 
 def vector_energy_j(target: MemcapTarget, counts: Mapping[str, float]) -> float:

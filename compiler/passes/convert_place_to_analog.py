@@ -117,7 +117,11 @@ def _program(
     tables = {"tiles": op.tiles, "sites": op.sites, "routes": route}
     tables |= {
         name: table
-        for name, table in (("adc_range", op.adc_range), ("lossless", op.lossless))
+        for name, table in (
+            ("adc_range", op.adc_range),
+            ("lossless", op.lossless),
+            ("copy", op.copy),
+        )
         if table is not None
     }
     properties |= {name: table_attr(table_of(table)[order]) for name, table in tables.items()}

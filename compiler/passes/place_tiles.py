@@ -17,7 +17,7 @@ from ...errors import CapacityError, TargetError
 from ..context import say_unchanged
 from ..placement.assign import assign_sites
 from ..placement.machine import SiteGrid, grid_of
-from ..placement.pack import Packing, pack_tiles
+from ..placement.pack import Packing, pack_apart
 from ..rewriting import whole_ops
 
 
@@ -40,9 +40,9 @@ class PlaceTiles(ModulePass):
             return
         grid = grid_of(target)
         tables = [p.tile_table for p in programs]
-        packing = pack_tiles(
-            np.concatenate([t[:, [2, 4]] for t in tables]), grid.array_rows, grid.array_cols
-        )
+        sizes = np.concatenate([t[:, [2, 4]] for t in tables])
+        alone = np.repeat([p.copy is not None for p in programs], [len(t) for t in tables])
+        packing = pack_apart(sizes, alone, grid.array_rows, grid.array_cols)
         if packing.arrays > grid.sites:
             weights = sum(int((t[:, 2].astype(np.int64) * t[:, 4]).sum()) for t in tables)
             raise _too_large(target.name, packing, grid, weights)

@@ -42,6 +42,19 @@ def pack_tiles(sizes: np.ndarray, array_rows: int, array_cols: int) -> Packing:
     return Packing(array, row, col, shelves.arrays)
 
 
+def pack_apart(sizes: np.ndarray, alone: np.ndarray, array_rows: int, array_cols: int) -> Packing:
+    """``pack_tiles`` of the tiles that are not ``alone`` (bool [T]); these have an array each.
+
+    Copies of a matrix are driven at the same time, so none of their tiles may share an array.
+    """
+    rest, own = np.flatnonzero(~alone), np.flatnonzero(alone)
+    packed = pack_tiles(sizes[rest], array_rows, array_cols)
+    array, row, col = np.zeros((3, len(sizes)), np.int32)
+    array[rest], row[rest], col[rest] = packed.array, packed.row, packed.col
+    array[own] = packed.arrays + np.arange(len(own))
+    return Packing(array, row, col, packed.arrays + len(own))
+
+
 class _Shelves:
     """First fit over the open shelves; a new shelf goes into the first array with room."""
 

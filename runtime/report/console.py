@@ -53,6 +53,9 @@ def print_compilation(report: Mapping[str, Any]) -> None:
         where = f" on {counted(report['layers_used'], 'layer')}" if used else ""
         tiles = f", {counted(report['tiles'], 'tile')}" if used else ""
         rows.append(("arrays", f"{used:,} of {arrays:,}{where}{tiles}"))
+        if copies := report.get("copies"):
+            spent = counted(used - report["arrays"]["needed"], "array")
+            rows.append(("copies", f"up to {max(copies.values())} of a matrix, {spent} of these"))
     for memory, size in report.get("memory_bytes", {}).items():
         rows.append((f"{memory} memory", quantity(size, "B")))
     if (schedule := report.get("schedule")) is not None:

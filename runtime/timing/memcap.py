@@ -1,8 +1,9 @@
 """Time and energy of a memcap program: one task an instruction, energies by part.
 
 Timing never looks at values. A product streams: the first position pays the way to the furthest
-array and back, then the arrays read position after position, or the links carry them if slower.
-Tiles that share an array are read one after another.
+array and back, then the arrays read position after position, or the links carry inputs or sums if
+slower. The copies of a matrix read shares of the positions at the same time. Tiles that share an
+array are read one after another.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,15 +17,15 @@ from ...backends.memcap.isa import Instruction, Opcode, Stream
 from ...backends.tables import BufferEntry
 from ...backends.targets import MemcapTarget
 from ...backends.targets.memcap_cost import (
+    SUM_BYTES,
+    ProductLoad,
     controller_energy_j,
     host_energy_j,
     host_latency_s,
     leakage_j,
     move_energy_j,
-    move_latency_s,
     mvm_energy_j,
-    mvm_latency_s,
-    settle_latency_s,
+    product_latency_s,
     site_distance_mm,
     sram_energy_j,
     sram_latency_s,
@@ -32,6 +33,7 @@ from ...backends.targets.memcap_cost import (
     vector_latency_s,
 )
 from ...dialects.kernel import Kernel
+from ...dialects.tile_table import position_bounds
 from ...dialects.work import Work, host_key, kernel_work
 from ..energy import add_parts
 from ..events import Task, run
@@ -40,8 +42,6 @@ from .timed_program import TimedProgram, run_inside
 #: Mean square of the normalised input where no run has measured it (uniform values: 1/3).
 ASSUMED_MEAN_SQUARE = 1.0 / 3.0
 HOST_LINK = "host_link"
-#: Bytes of a partial sum on its way from the converters.
-SUM_BYTES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,7 @@ class _Costs:
         self.mean_square = mean_square
         self.mean_level = mean_level
         self.host_macs = host_macs
-        self._ranges: dict[tuple[int, int, int], _TileRange] = {}
+        self._ranges: dict[tuple[int, int, int, int], _TileRange] = {}
         self._costs: dict[Opcode, Callable[[Instruction], Cost]] = {
             Opcode.DRIVE: self._drive,
             Opcode.INTEGRATE: self._integrate,
@@ -157,8 +157,7 @@ class _Costs:
     def work_of(self, instruction: Instruction) -> Work:
         """Arithmetic of an instruction; a product counts at CONVERT."""
         if instruction.opcode is Opcode.CONVERT:
-            tiles = self._range(instruction)
-            return Work(macs=tiles.weights * self._positions[instruction.index])
+            return Work(macs=self._range(instruction).macs)
         if instruction.opcode is Opcode.VECTOR:
             return self._kernel_work(instruction)
         if instruction.opcode is Opcode.HOST:
@@ -178,10 +177,16 @@ class _Costs:
         return kernel_work(self._kernel(i), ins, outs)
 
     def _range(self, i: Instruction) -> "_TileRange":
-        key = (i.index, *i.tiles)
+        key = (i.index, *i.tiles, self._positions[i.index])
         if key not in self._ranges:
-            self._ranges[key] = _TileRange.of(self.program.matrices[i.index], i.tiles, self.target)
+            matrix = self.program.matrices[i.index]
+            self._ranges[key] = _TileRange.of(matrix, i.tiles, key[-1], self.target)
         return self._ranges[key]
+
+    def _product_s(self, i: Instruction) -> tuple[float, float, float, float]:
+        """Times of the four instructions of the product that ``i`` belongs to."""
+        bits = self.program.matrices[i.index].adc_bits
+        return product_latency_s(self.target, self._range(i).load, bits)
 
     def _drive(self, i: Instruction) -> Cost:
         """The first position reaches the furthest array; all positions' codes are carried.
@@ -189,14 +194,15 @@ class _Costs:
         Where the range of each vector is found while running, the vector engine looks for the
         largest magnitudes before.
         """
-        tiles, x = self._range(i), self._buffer(i.ins[0])
-        self._positions[i.index] = positions = x.shape[-2]
+        x = self._buffer(i.ins[0])
+        self._positions[i.index] = x.shape[-2]
+        tiles = self._range(i)
         code_bytes = self.target.numerics.input_bits / 8
-        first_s = move_latency_s(self.target, tiles.rows_total * code_bytes, tiles.max_hops)
-        sent = tiles.rows_total * positions * code_bytes
+        first_s = self._product_s(i)[0]
+        sent = tiles.load.rows_sent * code_bytes
         energy = {
             "links": move_energy_j(self.target, sent, tiles.mean_mm, tiles.mean_vias),
-            "sram": sram_energy_j(self.target, x.nbytes),
+            "sram": sram_energy_j(self.target, x.nbytes * tiles.share),
         }
         if self.program.matrices[i.index].input_scale is None and not i.tiles[0]:
             compared = {"add": float(prod(x.shape))}
@@ -208,35 +214,28 @@ class _Costs:
         return Cost(first_s, energy, self._links_of(x))
 
     def _integrate(self, i: Instruction) -> Cost:
-        settle_s = settle_latency_s(self.target, self._positions[i.index])
-        return Cost(settle_s * self._range(i).rounds, {})
+        return Cost(self._product_s(i)[1], {})
 
     def _convert(self, i: Instruction) -> Cost:
-        tiles, positions = self._range(i), self._positions[i.index]
-        settle_s = settle_latency_s(self.target, positions)
+        tiles = self._range(i)
         bits = self.program.matrices[i.index].adc_bits
-        read_s = mvm_latency_s(self.target, positions, tiles.widest, bits)
-        carried = tiles.rows_total * positions * self.target.numerics.input_bits / 8
-        link_s = carried / (self.target.links.bandwidth_gb_s * 1e9)
-        duration_s = max((read_s - settle_s) * tiles.rounds, link_s - settle_s * tiles.rounds)
         square = self.mean_square.get(i.index, ASSUMED_MEAN_SQUARE)
         level = self.mean_level.get(i.index)
         parts: dict[str, float] = {}
-        for (rows, cols), count in tiles.sizes.items():
+        for (rows, cols), positions in tiles.sizes.items():
             one = mvm_energy_j(self.target, rows, cols, positions, square, level, adc_bits=bits)
-            parts = add_parts(parts, {name: joules * count for name, joules in one.items()})
-        return Cost(duration_s, parts)
+            parts = add_parts(parts, one)
+        return Cost(self._product_s(i)[2], parts)
 
     def _accumulate(self, i: Instruction) -> Cost:
         """The last position's sums come back and are added; earlier ones came while reading."""
         tiles, y = self._range(i), self._buffer(i.outs[0])
-        last_s = move_latency_s(self.target, tiles.cols_total * SUM_BYTES, tiles.max_hops)
-        sent = tiles.cols_total * self._positions[i.index] * SUM_BYTES
+        sent = tiles.load.cols_sent * SUM_BYTES
         energy = {
             "links": move_energy_j(self.target, sent, tiles.mean_mm, tiles.mean_vias),
-            "sram": sram_energy_j(self.target, y.nbytes),
+            "sram": sram_energy_j(self.target, y.nbytes * tiles.share),
         }
-        return Cost(last_s, energy, self._links_of(y))
+        return Cost(self._product_s(i)[3], energy, self._links_of(y))
 
     def _move(self, i: Instruction) -> Cost:
         source, target = self._buffer(i.ins[0]), self._buffer(i.outs[0])
@@ -246,13 +245,7 @@ class _Costs:
         work = self._kernel_work(i)
         ins = [self._buffer(n) for n in i.ins]
         outs = [self._buffer(n) for n in i.outs]
-        moved = prod(outs[0].shape) if not work.operations else 0
-        counts = {
-            "add": work.adds + work.macs,
-            "mul": work.muls + work.macs,
-            "special": work.specials,
-            "move": moved,
-        }
+        counts = work.by_class(prod(outs[0].shape))
         busy_s = vector_latency_s(self.target, counts)
         energy = {"vector": vector_energy_j(self.target, counts)}
         return self._traffic(ins, outs, busy_s, energy, _touched(self._kernel(i), ins, outs))
@@ -308,32 +301,46 @@ def _touched(kernel: Kernel, ins: Sequence[BufferEntry], outs: Sequence[BufferEn
 
 @dataclass(frozen=True, slots=True)
 class _TileRange:
-    """Sums over the tiles of one instruction."""
+    """Sums over the tiles of one product.
 
-    weights: int
-    rows_total: int
-    cols_total: int
-    widest: int
-    rounds: int
-    max_hops: int
+    ``share`` is the share of the positions that they read, ``sizes`` the positions read by all
+    tiles of a size.
+    """
+
+    load: ProductLoad
+    share: float
+    macs: int
     mean_mm: float
     mean_vias: float
     sizes: dict[tuple[int, int], int]
 
     @staticmethod
-    def of(matrix: Matrix, tiles: tuple[int, int], target: MemcapTarget) -> "_TileRange":
+    def of(
+        matrix: Matrix, tiles: tuple[int, int], positions: int, target: MemcapTarget
+    ) -> "_TileRange":
         part = slice(*tiles)
+        copy_reads = np.diff(position_bounds(positions, matrix.copies))
+        shares = copy_reads[matrix.copy[part]]
+        reads = shares > 0
         rows, cols = matrix.tiles[part, 2].astype(np.int64), matrix.tiles[part, 4].astype(np.int64)
         hops, vias = matrix.routes[part, 3], matrix.routes[part, 4]
         _, shared = np.unique(matrix.sites[part, :3], axis=0, return_counts=True)
-        sizes, counts = np.unique(matrix.tiles[part][:, [2, 4]], axis=0, return_counts=True)
-        return _TileRange(
-            weights=int((rows * cols).sum()),
-            rows_total=int(rows.sum()),
-            cols_total=int(cols.sum()),
+        sizes, index = np.unique(matrix.tiles[part][:, [2, 4]], axis=0, return_inverse=True)
+        counts = np.bincount(index, weights=shares)
+        load = ProductLoad(
+            most=int(shares.max()),
             widest=int(cols.max()),
             rounds=int(shared.max()),
-            max_hops=int(hops.max() + vias.max()),
+            hops=int(hops.max() + vias.max()),
+            rows_first=int(rows[reads].sum()),
+            rows_sent=int((rows * shares).sum()),
+            cols_last=int(cols[reads].sum()),
+            cols_sent=int((cols * shares).sum()),
+        )
+        return _TileRange(
+            load=load,
+            share=float(copy_reads[np.unique(matrix.copy[part])].sum()) / max(positions, 1),
+            macs=int((rows * cols * shares).sum()),
             mean_mm=site_distance_mm(target, float(hops.mean()) / 2, float(hops.mean()) / 2),
             mean_vias=float(vias.mean()),
             sizes={(int(r), int(c)): int(n) for (r, c), n in zip(sizes, counts, strict=True)},
