@@ -111,6 +111,7 @@ class MachineOp(IRDLOperation):
 
     ``grid`` is (layers, rows, cols) of array sites (empty for a mesh), ``array`` the rows and
     weight columns of one array, ``active`` how many layers of one stack may work at a time,
+    ``sequencers`` how many products a layer may run side by side (absent: one),
     ``memories`` their bytes by name, ``units`` who can run stages.
     """
 
@@ -119,11 +120,13 @@ class MachineOp(IRDLOperation):
     machine = prop_def(StringAttr)
     grid = prop_def(DenseArrayBase.constr(i64))
     active = opt_prop_def(IntegerAttr.constr(i64))
+    sequencers = opt_prop_def(IntegerAttr.constr(i64))
     array = prop_def(DenseArrayBase.constr(i64))
     memories = prop_def(DictionaryAttr)
     units = prop_def(DictionaryAttr)
     assembly_format = (
-        "$target `machine` $machine `grid` $grid (`active` $active^)? `array` $array "
+        "$target `machine` $machine `grid` $grid (`active` $active^)? "
+        "(`sequencers` $sequencers^)? `array` $array "
         "`memories` $memories `units` $units attr-dict"
     )
 

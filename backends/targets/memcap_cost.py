@@ -198,25 +198,45 @@ SUM_BYTES = 4
 """Bytes of a partial sum on its way from the converters."""
 
 
+@dataclass(frozen=True, slots=True)
+class ProductTimes:
+    """What the parts of a product take: ``inputs_s`` and ``sums_s`` beside ``settle_s`` and
+    ``convert_s``, in links of their own for either way."""
+
+    drive_s: float
+    settle_s: float
+    convert_s: float
+    inputs_s: float
+    sums_s: float
+    accumulate_s: float
+
+    @property
+    def total_s(self) -> float:
+        """The whole product, where nothing else uses the links."""
+        middle_s = max(self.settle_s + self.convert_s, self.inputs_s, self.sums_s)
+        return self.drive_s + middle_s + self.accumulate_s
+
+
 def product_latency_s(
     target: MemcapTarget, load: ProductLoad, adc_bits: int | None = None
-) -> tuple[float, float, float, float]:
-    """Times of DRIVE, INTEGRATE, CONVERT and ACCUMULATE of a product.
+) -> ProductTimes:
+    """Times of a product.
 
     The first position of each copy pays the way to the arrays, the last one that back; in between
-    the arrays read position after position, or the links carry inputs or sums if slower.
+    the arrays read position after position, while the links carry inputs there and sums back.
     """
     code_bytes = target.numerics.input_bits / 8
     settle_s = settle_latency_s(target, load.most) * load.rounds
     read_s = mvm_latency_s(target, load.most, load.widest, adc_bits) * load.rounds
     inputs = (load.rows_sent - load.rows_first) * code_bytes
     sums = (load.cols_sent - load.cols_last) * SUM_BYTES
-    link_s = max(inputs, sums) / (target.links.bandwidth_gb_s * 1e9)
-    return (
-        move_latency_s(target, load.rows_first * code_bytes, load.hops),
-        settle_s,
-        max(read_s, link_s) - settle_s,
-        move_latency_s(target, load.cols_last * SUM_BYTES, load.hops),
+    return ProductTimes(
+        drive_s=move_latency_s(target, load.rows_first * code_bytes, load.hops),
+        settle_s=settle_s,
+        convert_s=read_s - settle_s,
+        inputs_s=move_latency_s(target, inputs, 0),
+        sums_s=move_latency_s(target, sums, 0),
+        accumulate_s=move_latency_s(target, load.cols_last * SUM_BYTES, load.hops),
     )
 
 

@@ -5,10 +5,11 @@
     place.stage  -> analog.vector or analog.host              place.move -> analog.move
     place.if, place.loop -> analog.if, analog.loop            with streams of their own inside
 
-Streams (``layerN``, ``vector``, ``dma``, ``host``, ``control``) keep the order of the slots;
+Streams (``layerN.M``, ``vector``, ``dma``, ``host``, ``control``) keep the order of the slots;
 ``analog.sync`` is written only where another stream must have finished first: bytes read after they
 were written, bytes written after others are done with them, stacks with too many layers at work.
-Control flow waits for everything before it, and everything behind waits for it.
+Control flow waits for everything before it, and everything behind waits for it. The matrices of a
+layer are dealt to its sequencers in turn, so that stages that follow each other can overlap.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,13 +32,11 @@ from ...dialects import analog, place
 from ...dialects.attributes import segment_sizes, table_attr, table_of
 from ...dialects.functions import defined_functions
 from ...dialects.interned import int_attr, ints_attr
+from ...dialects.units import CONTROL_UNIT, DIGITAL_UNITS, layer_unit, place_of_unit
 from ...errors import IRError
 from ..placement.hazards import HazardTracker, Range
 from ..placement.issue import EventOrder, StackGuard
 from .check_placement import is_slot
-
-_DIGITAL = ("vector", "dma", "host")
-_CONTROL = "control"
 
 
 @dataclass(frozen=True)
@@ -59,18 +58,30 @@ class ConvertPlaceToAnalog(ModulePass):
 
 @dataclass(frozen=True, slots=True)
 class _Matrix:
-    """A programmed matrix: its handle, and (layer, first tile, end, stacks) of each layer."""
+    """A programmed matrix: its handle, and what each of its layers drives."""
 
     handle: SSAValue
-    layers: tuple[tuple[int, int, int, np.ndarray], ...]
+    parts: tuple["_Part", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Tiles ``first .. end`` of a matrix, in one layer: who drives them, and their stacks."""
+
+    unit: str
+    layer: int
+    first: int
+    end: int
+    stacks: np.ndarray
 
 
 def _convert(block: Block, machine: place.MachineOp) -> None:
     routes = {op.crossbar: op.table for op in block.ops if isinstance(op, place.RouteOp)}
     programs = [op for op in block.ops if isinstance(op, place.ProgramOp)]
     columns = machine.grid.get_values()[2]
+    deal = _Dealer(1 if machine.sequencers is None else machine.sequencers.value.data)
     matrices: dict[SSAValue, _Matrix] = {
-        op.result: _program(op, number, routes.get(op.result), columns)
+        op.result: _program(op, number, routes.get(op.result), columns, deal)
         for number, op in enumerate(programs)
     }
     slots = _slots_of(block)
@@ -102,7 +113,11 @@ def _issue(
 
 
 def _program(
-    op: place.ProgramOp, number: int, route: DenseIntOrFPElementsAttr | None, columns: int
+    op: place.ProgramOp,
+    number: int,
+    route: DenseIntOrFPElementsAttr | None,
+    columns: int,
+    deal: "_Dealer",
 ) -> _Matrix:
     """Insert the analog program before ``op``; its tables are permuted together."""
     if op.sites is None or route is None:
@@ -130,11 +145,26 @@ def _program(
     Rewriter.insert_op(new, InsertPoint.before(op))
     sites = sites[order]
     cuts = [0, *(np.flatnonzero(np.diff(sites[:, 0])) + 1).tolist(), len(sites)]
-    layers = []
+    parts = []
     for first, end in pairwise(cuts):
         stacks = np.unique(sites[first:end, 1].astype(np.int64) * columns + sites[first:end, 2])
-        layers.append((int(sites[first, 0]), first, end, stacks))
-    return _Matrix(new.result, tuple(layers))
+        layer = int(sites[first, 0])
+        parts.append(_Part(deal(layer), layer, first, end, stacks))
+    return _Matrix(new.result, tuple(parts))
+
+
+class _Dealer:
+    """Deals the matrices of each layer to its sequencers in turn."""
+
+    def __init__(self, sequencers: int) -> None:
+        self._sequencers = sequencers
+        self._next: dict[int, int] = {}
+
+    def __call__(self, layer: int) -> str:
+        """The unit of the next matrix of ``layer``."""
+        number = self._next.get(layer, 0)
+        self._next[layer] = (number + 1) % self._sequencers
+        return layer_unit(layer, number)
 
 
 class _Issuer:
@@ -144,10 +174,13 @@ class _Issuer:
         layers, rows, columns = machine.grid.get_values()
         active = machine.active.value.data if machine.active is not None else layers
         self.machine = machine
-        self.units = [*(f"layer{i}" for i in range(layers)), *_DIGITAL, _CONTROL]
+        used = {part.unit for matrix in matrices.values() for part in matrix.parts}
+        self.units = [*sorted(used, key=place_of_unit), *DIGITAL_UNITS, CONTROL_UNIT]  # type: ignore[arg-type]
+        self.stream_of = {unit: stream for stream, unit in enumerate(self.units)}
         self.streams: list[list[Operation]] = [[] for _ in self.units]
         self.order = EventOrder(len(self.units))
-        self.guard = StackGuard(rows * columns, layers, active)
+        sequencers = 1 if machine.sequencers is None else machine.sequencers.value.data
+        self.guard = StackGuard(rows * columns, layers, active, sequencers > 1)
         self.hazards = HazardTracker()
         self.matrices = matrices
         #: The event of the last control flow, which all that comes later waits for.
@@ -184,7 +217,7 @@ class _Issuer:
         ]
         properties = {name: attr for name, attr in op.properties.items() if name != "slot"}
         self._barrier = {self.order.events}
-        stream = self.units.index(_CONTROL)
+        stream = self.stream_of[CONTROL_UNIT]
         self._issue(stream, everything, cls, list(op.operands), properties, op, regions)
 
     def _issue(
@@ -214,15 +247,17 @@ class _Issuer:
     def _product(self, op: place.MvmOp) -> None:
         matrix = self.matrices[op.crossbar]
         first: int | None = None
-        for layer, begin, end, stacks in matrix.layers:
-            tiles = {"tiles": ints_attr((begin, end))}
-            handle = matrix.handle
+        for part in matrix.parts:
+            tiles = {"tiles": ints_attr((part.first, part.end))}
+            handle, stream = matrix.handle, self.stream_of[part.unit]
             driven = self.order.events
-            waits = self.hazards.read([_range(op.x)], driven) | self.guard.enter(stacks, layer)
-            self._issue(layer, waits, analog.DriveOp, [handle, op.x], tiles, op)
-            self._issue(layer, set(), analog.IntegrateOp, [handle], tiles, op)
-            self.guard.leave(layer, self.order.events)
-            self._issue(layer, set(), analog.ConvertOp, [handle], tiles, op)
+            waits = self.hazards.read([_range(op.x)], driven) | self.guard.enter(
+                part.stacks, part.layer
+            )
+            self._issue(stream, waits, analog.DriveOp, [handle, op.x], tiles, op)
+            self._issue(stream, set(), analog.IntegrateOp, [handle], tiles, op)
+            self.guard.leave(part.layer, self.order.events)
+            self._issue(stream, set(), analog.ConvertOp, [handle], tiles, op)
             properties: dict[str, Attribute] = {**tiles, **_node(op)}
             done = self.order.events
             if first is None:
@@ -232,7 +267,7 @@ class _Issuer:
             else:
                 waits = {first}
                 self.hazards.also_wrote([_range(op.y)], done)
-            self._issue(layer, waits, analog.AccumulateOp, [handle, op.y], properties, op)
+            self._issue(stream, waits, analog.AccumulateOp, [handle, op.y], properties, op)
 
     def _digital(
         self,
@@ -241,8 +276,8 @@ class _Issuer:
         reads: Sequence[SSAValue],
         writes: Sequence[SSAValue],
     ) -> None:
-        if unit not in _DIGITAL:
-            raise IRError(f"a stage must run on one of {_DIGITAL}, not {unit}")
+        if unit not in DIGITAL_UNITS:
+            raise IRError(f"a stage must run on one of {DIGITAL_UNITS}, not {unit}")
         event = self.order.events
         waits = self.hazards.read([_range(v) for v in reads], event)
         waits |= self.hazards.write([_range(v) for v in writes], event)
@@ -251,7 +286,7 @@ class _Issuer:
         if isinstance(op, place.StageOp):
             properties |= segment_sizes(len(reads), len(writes))
             regions = [op.detach_region(op.body)]
-        stream = self.units.index(unit)
+        stream = self.stream_of[unit]
         self._issue(stream, waits, cls, [*reads, *writes], properties, op, regions)
 
 

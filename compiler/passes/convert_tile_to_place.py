@@ -70,6 +70,7 @@ def machine_op(target: Target) -> place.MachineOp:
             {"sram": target.sram.bytes, HOST: HOST_BYTES},
             {"crossbar": "sram", "vector": "sram", "control": "sram", "host": HOST},
             grid.active,
+            target.controller.sequencers_per_layer,
         )
     devices = target.devices
     return _machine_op(
@@ -91,6 +92,7 @@ def _machine_op(
     memories: dict[str, int],
     units: dict[str, str],
     active: int | None,
+    sequencers: int = 1,
 ) -> place.MachineOp:
     return place.MachineOp.create(
         properties={
@@ -101,6 +103,7 @@ def _machine_op(
             "memories": DictionaryAttr({k: IntegerAttr(v, 64) for k, v in memories.items()}),
             "units": DictionaryAttr({k: StringAttr(v) for k, v in units.items()}),
             **({"active": IntegerAttr(active, 64)} if active is not None else {}),
+            **({"sequencers": IntegerAttr(sequencers, 64)} if sequencers > 1 else {}),
         }
     )
 

@@ -113,7 +113,7 @@ def _stage(op: tile.ProgramOp, target: MemcapTarget, most: int) -> Stage:
             cols_last=used * cols,
             cols_sent=positions * cols,
         )
-        return sum(product_latency_s(target, load, bits))
+        return product_latency_s(target, load, bits).total_s
 
     def seconds(copies: int) -> float:
         return sum(one_s(positions, copies) * n for positions, n in runs.items())

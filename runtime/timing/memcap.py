@@ -1,9 +1,10 @@
 """Time and energy of a memcap program: one task an instruction, energies by part.
 
 Timing never looks at values. A product streams: the first position pays the way to the furthest
-array and back, then the arrays read position after position, or the links carry inputs or sums if
-slower. The copies of a matrix read shares of the positions at the same time. Tiles that share an
-array are read one after another.
+array and back; in between the arrays read position after position while the links carry inputs
+there and sums back. The links of the port serve one product after another, one each way. The copies
+of a matrix read shares of the positions at the same time. Tiles that share an array are read one
+after another.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +20,7 @@ from ...backends.targets import MemcapTarget
 from ...backends.targets.memcap_cost import (
     SUM_BYTES,
     ProductLoad,
+    ProductTimes,
     controller_energy_j,
     host_energy_j,
     host_latency_s,
@@ -42,6 +44,8 @@ from .timed_program import TimedProgram, run_inside
 #: Mean square of the normalised input where no run has measured it (uniform values: 1/3).
 ASSUMED_MEAN_SQUARE = 1.0 / 3.0
 HOST_LINK = "host_link"
+#: The links between the port and the arrays: inputs go out, sums come back.
+LINK_OUT, LINK_BACK = "link_out", "link_back"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,45 +87,90 @@ def _time_block(
     block_runs: Mapping[int, float],
 ) -> TimedProgram:
     """One run of a block, without leakage; ``timed`` has the blocks that it runs."""
-    tasks: list[Task] = []
-    of_event: dict[int, int] = {}
-    waiting: list[tuple[int, tuple[int, ...]]] = []
-    parts: dict[str, float] = {}
-    work, array_macs = Work(), 0
-    seconds: dict[str, float] = {}
-    program = costs.program
+    block = _Block(costs, timed, block_runs)
     for stream in streams:
-        pending: list[int] = []
-        for instruction in stream.instructions:
-            if instruction.opcode is Opcode.SYNC:
-                pending += instruction.events
-            elif instruction.opcode is not Opcode.HALT:
-                of_event[instruction.event] = len(tasks)
-                waiting.append((len(tasks), tuple(pending)))
-                pending = []
-                if instruction.opcode is Opcode.CONTROL:
-                    control = program.controls[instruction.index]
-                    inner = run_inside(control, timed, block_runs)
-                    tasks.append(Task(stream.unit, inner.duration_s, inside_s=inner.busy_s))
-                    parts = add_parts(parts, inner.parts_j)
-                    seconds = add_parts(seconds, inner.node_s)
-                    work += inner.work
-                    array_macs += inner.array_macs
-                    continue
-                cost = costs.of(instruction)
-                tasks.append(Task(stream.unit, cost.duration_s, (), cost.resources))
-                node = program.node(instruction) or "(transfer)"
-                seconds[node] = seconds.get(node, 0.0) + cost.duration_s
-                parts = add_parts(parts, cost.parts_j)
-                done = costs.work_of(instruction)
-                work += done
-                array_macs += done.macs if instruction.opcode is Opcode.CONVERT else 0
-    for task, events in waiting:
-        if events:
-            tasks[task] = replace(tasks[task], waits=tuple(of_event[e] for e in events))
+        block.add_stream(stream)
     issued = sum(len(stream.instructions) for stream in streams)
-    parts = add_parts(parts, {"controller": controller_energy_j(program.target, issued)})
-    return TimedProgram(run(tasks), parts, work, array_macs, seconds)
+    energy = {"controller": controller_energy_j(costs.target, issued)}
+    parts = add_parts(block.parts_j, energy)
+    return TimedProgram(run(block.tied_tasks()), parts, block.work, block.array_macs, block.seconds)
+
+
+class _Block:
+    """Takes the streams of a block and makes tasks of their instructions."""
+
+    def __init__(
+        self,
+        costs: "_Costs",
+        timed: Mapping[int, TimedProgram],
+        block_runs: Mapping[int, float],
+    ) -> None:
+        self.costs, self.timed, self.block_runs = costs, timed, block_runs
+        self.parts_j: dict[str, float] = {}
+        self.work, self.array_macs = Work(), 0
+        self.seconds: dict[str, float] = {}
+        self._tasks: list[Task] = []
+        self._of_event: dict[int, int] = {}
+        #: By task, the events and the tasks that it waits for.
+        self._waits: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
+
+    def add_stream(self, stream: Stream) -> None:
+        pending: list[int] = []
+        carried: tuple[int, ...] = ()  # the link tasks of the product under way
+        for i in stream.instructions:
+            if i.opcode is Opcode.SYNC:
+                pending += i.events
+            elif i.opcode is not Opcode.HALT:
+                after = carried if i.opcode is Opcode.ACCUMULATE else ()
+                self._of_event[i.event] = len(self._tasks)
+                add = self._add_control if i.opcode is Opcode.CONTROL else self._add
+                add(stream.unit, i, tuple(pending), after)
+                pending = []
+                if i.opcode is Opcode.DRIVE:
+                    carried = self._carry(i)
+
+    def tied_tasks(self) -> list[Task]:
+        """The tasks with what they wait for, once all streams are there."""
+        return [
+            replace(task, waits=(*(self._of_event[e] for e in events), *after))
+            for task, (events, after) in zip(self._tasks, self._waits, strict=True)
+        ]
+
+    def _append(self, task: Task, events: tuple[int, ...], after: tuple[int, ...]) -> None:
+        self._tasks.append(task)
+        self._waits.append((events, after))
+
+    def _add(
+        self, unit: str, i: Instruction, events: tuple[int, ...], after: tuple[int, ...]
+    ) -> None:
+        cost = self.costs.of(i)
+        self._append(Task(unit, cost.duration_s, (), cost.resources), events, after)
+        node = self.costs.program.node(i) or "(transfer)"
+        self.seconds[node] = self.seconds.get(node, 0.0) + cost.duration_s
+        self.parts_j = add_parts(self.parts_j, cost.parts_j)
+        done = self.costs.work_of(i)
+        self.work += done
+        self.array_macs += done.macs if i.opcode is Opcode.CONVERT else 0
+
+    def _add_control(
+        self, unit: str, i: Instruction, events: tuple[int, ...], after: tuple[int, ...]
+    ) -> None:
+        control = self.costs.program.controls[i.index]
+        inner = run_inside(control, self.timed, self.block_runs)
+        self._append(Task(unit, inner.duration_s, inside_s=inner.busy_s), events, after)
+        self.parts_j = add_parts(self.parts_j, inner.parts_j)
+        self.seconds = add_parts(self.seconds, inner.node_s)
+        self.work += inner.work
+        self.array_macs += inner.array_macs
+
+    def _carry(self, drive: Instruction) -> tuple[int, ...]:
+        """The tasks of the links while the arrays of a product read, after its DRIVE."""
+        times, first = self.costs.product_times(drive), len(self._tasks)
+        driven = (first - 1,)
+        for link, duration_s in ((LINK_OUT, times.inputs_s), (LINK_BACK, times.sums_s)):
+            if duration_s:
+                self._append(Task(link, duration_s, (), (link,), in_order=False), (), driven)
+        return tuple(range(first, len(self._tasks)))
 
 
 class _Costs:
@@ -183,8 +232,8 @@ class _Costs:
             self._ranges[key] = _TileRange.of(matrix, i.tiles, key[-1], self.target)
         return self._ranges[key]
 
-    def _product_s(self, i: Instruction) -> tuple[float, float, float, float]:
-        """Times of the four instructions of the product that ``i`` belongs to."""
+    def product_times(self, i: Instruction) -> ProductTimes:
+        """Times of the product that ``i`` belongs to."""
         bits = self.program.matrices[i.index].adc_bits
         return product_latency_s(self.target, self._range(i).load, bits)
 
@@ -198,7 +247,7 @@ class _Costs:
         self._positions[i.index] = x.shape[-2]
         tiles = self._range(i)
         code_bytes = self.target.numerics.input_bits / 8
-        first_s = self._product_s(i)[0]
+        first_s = self.product_times(i).drive_s
         sent = tiles.load.rows_sent * code_bytes
         energy = {
             "links": move_energy_j(self.target, sent, tiles.mean_mm, tiles.mean_vias),
@@ -211,10 +260,10 @@ class _Costs:
             first_s += max(
                 vector_latency_s(self.target, compared), sram_latency_s(self.target, x.nbytes)
             )
-        return Cost(first_s, energy, self._links_of(x))
+        return Cost(first_s, energy, (LINK_OUT, *self._host_link(x)))
 
     def _integrate(self, i: Instruction) -> Cost:
-        return Cost(self._product_s(i)[1], {})
+        return Cost(self.product_times(i).settle_s, {})
 
     def _convert(self, i: Instruction) -> Cost:
         tiles = self._range(i)
@@ -225,7 +274,7 @@ class _Costs:
         for (rows, cols), positions in tiles.sizes.items():
             one = mvm_energy_j(self.target, rows, cols, positions, square, level, adc_bits=bits)
             parts = add_parts(parts, one)
-        return Cost(self._product_s(i)[2], parts)
+        return Cost(self.product_times(i).convert_s, parts)
 
     def _accumulate(self, i: Instruction) -> Cost:
         """The last position's sums come back and are added; earlier ones came while reading."""
@@ -235,7 +284,7 @@ class _Costs:
             "links": move_energy_j(self.target, sent, tiles.mean_mm, tiles.mean_vias),
             "sram": sram_energy_j(self.target, y.nbytes * tiles.share),
         }
-        return Cost(self._product_s(i)[3], energy, self._links_of(y))
+        return Cost(self.product_times(i).accumulate_s, energy, (LINK_BACK, *self._host_link(y)))
 
     def _move(self, i: Instruction) -> Cost:
         source, target = self._buffer(i.ins[0]), self._buffer(i.outs[0])
@@ -281,7 +330,7 @@ class _Costs:
         return Cost(duration_s, parts, (HOST_LINK,) if far else ())
 
     @staticmethod
-    def _links_of(buffer: BufferEntry) -> tuple[str, ...]:
+    def _host_link(buffer: BufferEntry) -> tuple[str, ...]:
         return (HOST_LINK,) if buffer.memory == "host" else ()
 
 
