@@ -5,6 +5,8 @@ first-order: one read of an array a position, all arrays at once, no contention.
 not use them.
 """
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING
@@ -12,11 +14,17 @@ from typing import TYPE_CHECKING
 from xdsl.ir import Operation
 
 from ..backends.targets.memcap_cost import (
+    ProductLoad,
+    ProductTimes,
     host_latency_s,
     mvm_latency_s,
+    product_latency_s,
+    range_search_latency_s,
     sram_latency_s,
     vector_latency_s,
 )
+from ..dialects import tile
+from ..dialects.control import repetitions
 from ..dialects.place import BufferType
 from ..dialects.tensor_ops import TensorOp
 from ..dialects.types import shape_of
@@ -66,6 +74,40 @@ def costs_of(target: "MemcapTarget") -> MachineCosts:
     )
 
 
+def product_times(
+    op: tile.ProgramOp, positions: int, copies: int, target: "MemcapTarget"
+) -> ProductTimes:
+    """Times of a product of ``positions``, if the matrix lay in ``copies`` alone around the port.
+
+    The diamond of sites at most r hops away holds 2 r^2 arrays of a layer.
+    """
+    tiles = op.tile_table[: len(op.tile_table) // op.copies]
+    rows, cols = int(tiles[:, 2].sum()), int(tiles[:, 4].sum())
+    used = min(positions, copies)
+    load = ProductLoad(
+        most=-(-positions // copies),
+        widest=int(tiles[:, 4].max()),
+        rounds=1,
+        hops=1 + math.ceil(math.sqrt(copies * len(tiles) / 2)),
+        rows_first=used * rows,
+        rows_sent=positions * rows,
+        cols_last=used * cols,
+        cols_sent=positions * cols,
+    )
+    bits = None if op.adc_bits is None else op.adc_bits.value.data
+    return product_latency_s(target, load, bits)
+
+
+def search_latency_s(op: tile.ProgramOp, positions: int, target: "MemcapTarget") -> float:
+    """Time before a product in which the range of each input is found, where none is known."""
+    if op.input_scale is not None:
+        return 0.0
+    assert isinstance(op.result.type, tile.CrossbarType)
+    groups, rows, _ = op.result.type.shape
+    elements = groups * positions * rows
+    return range_search_latency_s(target, elements, 4 * elements)
+
+
 def digital_latency_s(op: Operation, target: "MemcapTarget") -> float:
     """Time of a ``tile`` op on the vector engine or the host; 0 for one that takes none."""
     if not isinstance(op, TensorOp) or renamed_offset(op) is not None:
@@ -77,6 +119,11 @@ def digital_latency_s(op: Operation, target: "MemcapTarget") -> float:
     nbytes = sum(BufferType.of(value.type).nbytes for value in (*op.operands, *op.results))
     busy_s = vector_latency_s(target, work.by_class(results))
     return max(busy_s, sram_latency_s(target, nbytes))
+
+
+def digital_time_s(ops: Iterable[Operation], target: "MemcapTarget") -> float:
+    """Time of the vector engine and the host for ``ops`` in one inference."""
+    return sum(digital_latency_s(op, target) * repetitions(op) for op in ops)
 
 
 @dataclass(frozen=True, slots=True)

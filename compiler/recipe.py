@@ -108,12 +108,14 @@ def place_passes(target: str, copies: int = 0) -> "list[ModulePass]":
     from .passes.convert_tile_to_place import ConvertTileToPlace
     from .passes.place_tiles import PlaceTiles
     from .passes.replicate_matrices import ReplicateMatrices
+    from .passes.stream_rows import StreamRows
     from .passes.use_channels_last import UseChannelsLast
 
     assign: list[ModulePass] = [AssignDevices(target=target)]
     if _has_arrays(target):
         assign = [
             UseChannelsLast(target),
+            StreamRows(target, copies=copies),
             ReplicateMatrices(target, copies),
             PlaceTiles(target=target),
         ]

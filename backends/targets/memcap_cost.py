@@ -240,6 +240,17 @@ def product_latency_s(
     )
 
 
+def range_search(elements: float) -> dict[str, float]:
+    """Operations by class that find the largest magnitude of each input vector while running."""
+    return {"add": elements}
+
+
+def range_search_latency_s(target: MemcapTarget, elements: float, nbytes: float) -> float:
+    """Time of that search over inputs of ``nbytes`` in the buffer."""
+    busy_s = vector_latency_s(target, range_search(elements))
+    return max(busy_s, sram_latency_s(target, nbytes))
+
+
 def vector_energy_j(target: MemcapTarget, counts: Mapping[str, float]) -> float:
     """Energy of scalar operations by class (``OP_CLASSES``); buffer accesses are apart."""
     energy = target.vector.energy_pj

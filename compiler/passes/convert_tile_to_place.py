@@ -233,7 +233,7 @@ class _Writer:
             )
 
     def buffer(self, buffer: Buffer) -> None:
-        type_ = place.BufferType.of(buffer.value.type)
+        type_ = buffer.type
         if buffer.source is not None:
             op: Operation = place.AliasOp.create(
                 operands=[self.values[buffer.source]],
@@ -242,7 +242,7 @@ class _Writer:
             )
         else:
             op = place.BufferOp.create(properties=_buffer_properties(buffer), result_types=[type_])
-        name = _value_name(buffer.value)
+        name = _value_name(buffer.value) if buffer.run is None else None
         if name is not None:
             op.attributes["value"] = name
         self.values[buffer] = self.add(op).results[0]

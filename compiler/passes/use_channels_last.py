@@ -8,7 +8,6 @@ range of bytes. The order is changed for a whole module, if its digital operatio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp, StringAttr
@@ -19,18 +18,14 @@ from xdsl.rewriter import InsertPoint, Rewriter
 from ...dialects import tile
 from ...dialects.attributes import CHANNELS_LAST
 from ...dialects.body import body_of
-from ...dialects.control import repetitions
 from ...dialects.shapes import channels_first, channels_last, row_major
 from ...dialects.tensor_ops import TensorOp
 from ...dialects.types import dtype_of, shape_of, tensor_type
 from ..context import say_unchanged
-from ..cost import digital_latency_s
+from ..cost import digital_time_s
 from ..rewriting import function_blocks, name_result, whole_ops
 from ..stored_matrices import machine_with_arrays
 from .fold_views import FoldViews
-
-if TYPE_CHECKING:
-    from ...backends.targets import MemcapTarget
 
 
 @dataclass(frozen=True)
@@ -50,17 +45,12 @@ class UseChannelsLast(ModulePass):
         for block in function_blocks(changed):
             _Converter().convert(block)
         FoldViews().apply(ctx, changed)
-        if digital_time_s(changed, target) > digital_time_s(op, target):
+        if digital_time_s(whole_ops(changed), target) > digital_time_s(whole_ops(op), target):
             say_unchanged(ctx)
             return
         body = changed.detach_region(changed.body)
         op.detach_region(op.body).drop_all_references()
         op.add_region(body)
-
-
-def digital_time_s(module: ModuleOp, target: "MemcapTarget") -> float:
-    """Time of the vector engine and the host in one inference."""
-    return sum(digital_latency_s(op, target) * repetitions(op) for op in whole_ops(module))
 
 
 def _is_im2col(op: Operation) -> bool:

@@ -28,6 +28,8 @@ from ...backends.targets.memcap_cost import (
     move_energy_j,
     mvm_energy_j,
     product_latency_s,
+    range_search,
+    range_search_latency_s,
     site_distance_mm,
     sram_energy_j,
     sram_latency_s,
@@ -122,7 +124,6 @@ class _Block:
                 pending += i.events
             elif i.opcode is not Opcode.HALT:
                 after = carried if i.opcode is Opcode.ACCUMULATE else ()
-                self._of_event[i.event] = len(self._tasks)
                 add = self._add_control if i.opcode is Opcode.CONTROL else self._add
                 add(stream.unit, i, tuple(pending), after)
                 pending = []
@@ -143,10 +144,14 @@ class _Block:
     def _add(
         self, unit: str, i: Instruction, events: tuple[int, ...], after: tuple[int, ...]
     ) -> None:
-        cost = self.costs.of(i)
+        cost, search_s = self.costs.of(i), self.costs.search_s(i)
+        if search_s:
+            self._append(Task(unit, search_s), events, ())
+            events = ()
+        self._of_event[i.event] = len(self._tasks)
         self._append(Task(unit, cost.duration_s, (), cost.resources), events, after)
         node = self.costs.program.node(i) or "(transfer)"
-        self.seconds[node] = self.seconds.get(node, 0.0) + cost.duration_s
+        self.seconds[node] = self.seconds.get(node, 0.0) + search_s + cost.duration_s
         self.parts_j = add_parts(self.parts_j, cost.parts_j)
         done = self.costs.work_of(i)
         self.work += done
@@ -157,6 +162,7 @@ class _Block:
     ) -> None:
         control = self.costs.program.controls[i.index]
         inner = run_inside(control, self.timed, self.block_runs)
+        self._of_event[i.event] = len(self._tasks)
         self._append(Task(unit, inner.duration_s, inside_s=inner.busy_s), events, after)
         self.parts_j = add_parts(self.parts_j, inner.parts_j)
         self.seconds = add_parts(self.seconds, inner.node_s)
@@ -237,11 +243,22 @@ class _Costs:
         bits = self.program.matrices[i.index].adc_bits
         return product_latency_s(self.target, self._range(i).load, bits)
 
+    def _searches(self, drive: Instruction) -> bool:
+        """Whether the range of each input vector is found while running: once for a product."""
+        return self.program.matrices[drive.index].input_scale is None and not drive.tiles[0]
+
+    def search_s(self, i: Instruction) -> float:
+        """Time before ``i`` in which the ranges of its inputs are found."""
+        if i.opcode is not Opcode.DRIVE or not self._searches(i):
+            return 0.0
+        x = self._buffer(i.ins[0])
+        return range_search_latency_s(self.target, prod(x.shape), x.nbytes)
+
     def _drive(self, i: Instruction) -> Cost:
         """The first position reaches the furthest array; all positions' codes are carried.
 
         Where the range of each vector is found while running, the vector engine looks for the
-        largest magnitudes before.
+        largest magnitudes before (``search_s``).
         """
         x = self._buffer(i.ins[0])
         self._positions[i.index] = x.shape[-2]
@@ -253,13 +270,9 @@ class _Costs:
             "links": move_energy_j(self.target, sent, tiles.mean_mm, tiles.mean_vias),
             "sram": sram_energy_j(self.target, x.nbytes * tiles.share),
         }
-        if self.program.matrices[i.index].input_scale is None and not i.tiles[0]:
-            compared = {"add": float(prod(x.shape))}
-            energy["sram"] *= 2
-            energy["vector"] = vector_energy_j(self.target, compared)
-            first_s += max(
-                vector_latency_s(self.target, compared), sram_latency_s(self.target, x.nbytes)
-            )
+        if self._searches(i):
+            energy["sram"] += sram_energy_j(self.target, x.nbytes)
+            energy["vector"] = vector_energy_j(self.target, range_search(prod(x.shape)))
         return Cost(first_s, energy, (LINK_OUT, *self._host_link(x)))
 
     def _integrate(self, i: Instruction) -> Cost:
