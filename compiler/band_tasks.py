@@ -16,14 +16,15 @@ from .copies import Uses, choose_copies, spare_arrays
 from .cost import digital_latency_s, digital_time_s, product_times, search_latency_s
 from .placement.bufferize import renamed_offset
 from .placement.buffers import live_peak_bytes
-from .placement.stream import StreamTask, band_bounds
-from .row_bands import RowOp
+from .placement.stream import StreamTask
+from .row_bands import Cuts, RowOp
 
 if TYPE_CHECKING:
     from ..backends.targets import MemcapTarget
 
 _VECTOR, _HOST = 0, 1
 _FIRST_SEQUENCER = 2
+_UNCUT = [(0, 1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,6 @@ class Band:
     """Rows ``first .. end`` of ``op``; a whole operation has one band of rows 0 .. 1."""
 
     op: Operation
-    number: int
     first: int
     end: int
 
@@ -65,13 +65,13 @@ class Arrays:
 
 
 class BandTasks:
-    """The tasks of ``block`` with the operations ``by_rows`` cut into ``bands``."""
+    """The tasks of ``block`` with the operations ``by_rows`` in bands, as ``cuts`` says."""
 
     def __init__(
-        self, block: Block, by_rows: Mapping[Operation, RowOp], bands: int, arrays: Arrays
+        self, block: Block, by_rows: Mapping[Operation, RowOp], cuts: Cuts, arrays: Arrays
     ) -> None:
         self.by_rows, self.target = by_rows, arrays.target
-        self._copies = arrays.copies(_uses_of(block, by_rows, bands))
+        self._copies = arrays.copies(_uses_of(block, by_rows, cuts))
         self._units = arrays.units(self._copies)
         self.bands: list[Band] = []
         self.tasks: list[StreamTask] = []
@@ -80,16 +80,15 @@ class BandTasks:
             if isinstance(op, (graph.ConstantOp, tile.ProgramOp, func.ReturnOp)):
                 continue
             row_op, first = by_rows.get(op), len(self.bands)
-            cuts = [(0, 1)] if row_op is None else band_bounds(row_op.rows, bands)
-            for number, (begin, end) in enumerate(cuts):
-                band = Band(op, number, begin, end)
+            for begin, end in cuts.get(op, _UNCUT):
+                band = Band(op, begin, end)
                 self.bands.append(band)
-                self.tasks.append(self._task(band, row_op, len(cuts)))
+                self.tasks.append(self._task(band, row_op))
             self.tasks_of[op] = range(first, len(self.bands))
 
-    def _task(self, band: Band, row_op: RowOp | None, count: int) -> StreamTask:
+    def _task(self, band: Band, row_op: RowOp | None) -> StreamTask:
         op, needs = band.op, self._needs(band, row_op)
-        key = ((band.number + 1) / count, len(self.tasks_of))
+        key = (1.0 if row_op is None else band.end / row_op.rows, len(self.tasks_of))
         if renamed_offset(op) is not None:
             return StreamTask(None, 0.0, needs, key)
         share = 1.0 if row_op is None else (band.end - band.first) / row_op.rows
@@ -166,16 +165,14 @@ class BandTasks:
 
 
 def _uses_of(
-    block: Block, by_rows: Mapping[Operation, RowOp], bands: int
+    block: Block, by_rows: Mapping[Operation, RowOp], cuts: Cuts
 ) -> dict[tile.ProgramOp, dict[int, int]]:
     """How often so many positions are driven through each matrix, where products are cut."""
     uses: dict[tile.ProgramOp, dict[int, int]] = {}
     for op in block.ops:
         if isinstance(op, tile.MvmOp):
-            row_op = by_rows.get(op)
-            cuts = [(0, 1)] if row_op is None else band_bounds(row_op.rows, bands)
-            for first, end in cuts:
-                program, positions = _product(op, row_op, first, end)
+            for first, end in cuts.get(op, _UNCUT):
+                program, positions = _product(op, by_rows.get(op), first, end)
                 runs = uses.setdefault(program, {})
                 runs[positions] = runs.get(positions, 0) + 1
     return uses

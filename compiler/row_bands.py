@@ -5,7 +5,7 @@ every matrix [P, K] of positions made of it. A row of a result needs a range of 
 operand: the same rows, those under a window, or all of an operand that has none.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -16,6 +16,7 @@ from ..dialects.shapes import window_positions
 from ..dialects.tensor_ops import TensorOp
 from ..dialects.types import shape_of
 from .placement.bufferize import renamed_offset
+from .placement.stream import band_bounds
 
 #: A range of elements along the row axis of a value.
 Span = tuple[int, int]
@@ -67,6 +68,15 @@ def row_ops(block: Block) -> dict[Operation, RowOp]:
             found[op] = row_op
             rows[op.results[0]] = row_op.rows
     return found
+
+
+#: By operation, the rows ``first .. end`` of each of its bands.
+Cuts = dict[Operation, list[Span]]
+
+
+def even_cuts(by_rows: Mapping[Operation, RowOp], bands: int) -> Cuts:
+    """Each operation in bands of nearly as many rows."""
+    return {op: band_bounds(row_op.rows, bands) for op, row_op in by_rows.items()}
 
 
 def _row_op(op: Operation, rows: dict[SSAValue, int]) -> RowOp | None:

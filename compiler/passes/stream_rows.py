@@ -24,7 +24,7 @@ from ...dialects.functions import defined_functions
 from ..band_tasks import Arrays, BandTasks
 from ..context import say_unchanged
 from ..placement.stream import best_order, in_order_makespan
-from ..row_bands import row_ops
+from ..row_bands import even_cuts, row_ops
 from ..stored_matrices import machine_with_arrays
 from ..write_bands import write_bands
 
@@ -67,7 +67,7 @@ class StreamRows(ModulePass):
         if not windows or any(isinstance(op, ControlOp) for op in block.ops):
             return False
         arrays = Arrays(block, target, self.copies)
-        whole = BandTasks(block, {}, 1, arrays)
+        whole = BandTasks(block, {}, {}, arrays)
         best_s = in_order_makespan(whole.tasks)
         most_bytes = max(
             BUFFER_SHARE * target.sram.bytes, whole.live_bytes(range(len(whole.tasks)))
@@ -76,11 +76,12 @@ class StreamRows(ModulePass):
         for bands in BANDS:
             if self.most and bands > self.most:
                 break
-            cut = BandTasks(block, by_rows, bands, arrays)
+            cut = BandTasks(block, by_rows, even_cuts(by_rows, bands), arrays)
             if len(cut.tasks) > MOST_TASKS:
                 break
             order = best_order(cut.tasks)
-            if order.makespan_s < (1 - GAIN) * best_s and cut.live_bytes(order.tasks) <= most_bytes:
+            better = order.makespan_s < (1 - GAIN) * best_s
+            if better and cut.live_bytes(order.tasks) <= most_bytes:
                 best_s, best = order.makespan_s, (cut, order.tasks)
         if best is None:
             return False

@@ -75,7 +75,14 @@ def test_named_pipelines_are_the_recipe_of_their_target() -> None:
     chip = [step.name for step in parse_pipeline("tile-to-place{target=memcap-phone},dce")]
     mesh = [step.name for step in parse_pipeline("tile-to-place{target=mesh-small}")]
     placed = ["convert-tile-to-place", "check-placement"]
-    assert chip == ["use-channels-last", "replicate-matrices", "place-tiles", *placed, "dce"]
+    assert chip == [
+        "use-channels-last",
+        "stream-rows",
+        "replicate-matrices",
+        "place-tiles",
+        *placed,
+        "dce",
+    ]
     assert mesh == ["assign-devices", "convert-tile-to-place", "check-placement"]
     assert [s.name for s in parse_pipeline("place-to-machine{target=mesh-cpu}")] == [
         "convert-place-to-pal"
