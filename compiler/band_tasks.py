@@ -49,19 +49,20 @@ class Arrays:
         """The copies that ``replicate-matrices`` will make for such ``uses``."""
         return choose_copies(uses, self._spare, self._rest_s, self.target, most=self.most_copies)
 
-    def units(self, copies: Mapping[tile.ProgramOp, int]) -> dict[tile.ProgramOp, int]:
-        """The unit of each matrix: arrays fill layer by layer, sequencers are dealt in turn."""
+    def seats(self, copies: Mapping[tile.ProgramOp, int]) -> dict[tile.ProgramOp, tuple[int, int]]:
+        """The unit of each matrix and the arrays before it: arrays fill layer by layer, and the
+        sequencers of a layer are dealt in turn."""
         plane = self.target.stack.grid_rows * self.target.stack.grid_cols
         each = self.target.controller.sequencers_per_layer
-        units: dict[tile.ProgramOp, int] = {}
+        seats: dict[tile.ProgramOp, tuple[int, int]] = {}
         dealt: dict[int, int] = {}
         arrays = 0
         for op in self.programs:
             layer = arrays // plane
             turn = dealt[layer] = dealt.get(layer, -1) + 1
-            units[op] = _FIRST_SEQUENCER + layer * each + turn % each
+            seats[op] = (_FIRST_SEQUENCER + layer * each + turn % each, arrays)
             arrays += len(op.tile_table) * copies.get(op, 1)
-        return units
+        return seats
 
 
 class BandTasks:
@@ -72,7 +73,7 @@ class BandTasks:
     ) -> None:
         self.by_rows, self.target = by_rows, arrays.target
         self._copies = arrays.copies(_uses_of(block, by_rows, cuts))
-        self._units = arrays.units(self._copies)
+        self._seats = arrays.seats(self._copies)
         self.bands: list[Band] = []
         self.tasks: list[StreamTask] = []
         self.tasks_of: dict[Operation, range] = {}
@@ -96,9 +97,10 @@ class BandTasks:
             unit = _HOST if isinstance(op, tile.HostOp) else _VECTOR
             return StreamTask(unit, digital_latency_s(op, self.target) * share, needs, key)
         program, positions = _product(op, row_op, band.first, band.end)
-        times = product_times(program, positions, self._copies.get(program, 1), self.target)
+        (unit, before), copies = self._seats[program], self._copies.get(program, 1)
+        times = product_times(program, positions, copies, self.target, before)
         return StreamTask(
-            self._units[program],
+            unit,
             times.total_s,
             needs,
             key,

@@ -75,12 +75,10 @@ def costs_of(target: "MemcapTarget") -> MachineCosts:
 
 
 def product_times(
-    op: tile.ProgramOp, positions: int, copies: int, target: "MemcapTarget"
+    op: tile.ProgramOp, positions: int, copies: int, target: "MemcapTarget", arrays_before: int = 0
 ) -> ProductTimes:
-    """Times of a product of ``positions``, if the matrix lay in ``copies`` alone around the port.
-
-    The diamond of sites at most r hops away holds 2 r^2 arrays of a layer.
-    """
+    """Times of a product of ``positions``, if the matrix lay in ``copies`` around the port, outside
+    of ``arrays_before`` others."""
     tiles = op.tile_table[: len(op.tile_table) // op.copies]
     rows, cols = int(tiles[:, 2].sum()), int(tiles[:, 4].sum())
     used = min(positions, copies)
@@ -88,7 +86,7 @@ def product_times(
         most=-(-positions // copies),
         widest=int(tiles[:, 4].max()),
         rounds=1,
-        hops=1 + math.ceil(math.sqrt(copies * len(tiles) / 2)),
+        hops=_hops_around(arrays_before + copies * len(tiles), target),
         rows_first=used * rows,
         rows_sent=positions * rows,
         cols_last=used * cols,
@@ -96,6 +94,16 @@ def product_times(
     )
     bits = None if op.adc_bits is None else op.adc_bits.value.data
     return product_latency_s(target, load, bits)
+
+
+def _hops_around(arrays: int, target: "MemcapTarget") -> int:
+    """Hops and vias to the last of ``arrays`` that fill layer after layer from the port on.
+
+    A diamond of r hops holds 2 r^2 sites.
+    """
+    plane = target.stack.grid_rows * target.stack.grid_cols
+    layer, around = divmod(arrays - 1, plane)
+    return math.ceil(math.sqrt((plane if layer else around + 1) / 2)) + layer + 1
 
 
 def search_latency_s(op: tile.ProgramOp, positions: int, target: "MemcapTarget") -> float:
