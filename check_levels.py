@@ -80,6 +80,7 @@ def _compare(
 ) -> LevelCheck:
     from .runtime.compare import compare
 
+    found = dict(_channels_first(name, array) for name, array in found.items())
     worst, first = 0.0, None
     names = [name for name in reference if name in found]
     for name in names:
@@ -90,6 +91,15 @@ def _compare(
             worst = error
             break
     return LevelCheck(level, len(names), worst, nodes.get(first) if first else None, first)
+
+
+def _channels_first(name: str, array: np.ndarray) -> tuple[str, np.ndarray]:
+    """An ONNX value as the model has it."""
+    from .dialects.attributes import CHANNELS_LAST
+
+    if not name.endswith(CHANNELS_LAST):
+        return name, array
+    return name.removesuffix(CHANNELS_LAST), np.moveaxis(array, -1, 1)
 
 
 def _run_onnx(

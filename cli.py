@@ -192,6 +192,12 @@ cli.command_class = ReportingCommand
     "repeated.",
 )
 @click.option(
+    "--copies",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Write a matrix into at most N places of the arrays (default: as many as pay).",
+)
+@click.option(
     "--emit",
     "level",
     type=click.Choice(LEVELS),
@@ -227,6 +233,7 @@ def compile_command(
     placement_effort: int,
     seed: int,
     pins: list[tuple[str, tuple[int, int, int], int]],
+    copies: int | None,
     level: str | None,
     print_debuginfo: bool,
     no_weights: bool,
@@ -265,6 +272,7 @@ def compile_command(
         on_overflow=on_overflow,
         placement_effort=placement_effort,
         seed=seed,
+        copies=copies or 0,
         weights=not no_weights,
         keep_levels=check_levels,
         progress=None if quiet else progress_printer(len(PHASES)),

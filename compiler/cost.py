@@ -1,13 +1,36 @@
-"""Estimated time and energy of a grouped convolution: block-diagonal arrays or the vector engine.
+"""Estimated time and energy of operations, where a choice hangs on them.
 
-Only a choice between the two hangs on these figures, so they are first-order: one read of an array
-a position, all arrays at once, no contention. The simulator does not use them.
+A grouped convolution goes to block-diagonal arrays or to the vector engine. These figures are
+first-order: one read of an array a position, all arrays at once, no contention. The simulator does
+not use them.
 """
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING
 
-from ..backends.targets.memcap_cost import mvm_latency_s
+from xdsl.ir import Operation
+
+from ..backends.targets import SUM_BYTES
+from ..backends.targets.memcap_cost import (
+    ProductLoad,
+    ProductTimes,
+    host_latency_s,
+    mvm_latency_s,
+    product_latency_s,
+    range_search_latency_s,
+    sram_latency_s,
+    vector_latency_s,
+)
+from ..dialects import tile
+from ..dialects.control import repetitions
+from ..dialects.place import BufferType
+from ..dialects.tensor_ops import TensorOp
+from ..dialects.types import shape_of
+from .placement.bufferize import renamed_offset
+from .tile_work import op_work
 
 if TYPE_CHECKING:
     from ..backends.targets import MemcapTarget
@@ -50,6 +73,70 @@ def costs_of(target: "MemcapTarget") -> MachineCosts:
         vector_mac_pj=vector.energy_pj.add + vector.energy_pj.mul,
         access_pj=4 * target.sram.energy_pj_per_byte,
     )
+
+
+#: Links of the port that the trees of a matrix share, where its place is not known: arrays beside
+#: the port are reached by two of its four, along the row first and along the column first.
+_PORT_LINKS = 2
+
+
+def product_times(
+    op: tile.ProgramOp, positions: int, copies: int, target: "MemcapTarget", arrays_before: int = 0
+) -> ProductTimes:
+    """Times of a product of ``positions``, if the matrix lay in ``copies`` around the port, outside
+    of ``arrays_before`` others. An input leaves the port once for each copy that reads it."""
+    assert isinstance(op.result.type, tile.CrossbarType)
+    groups, rows, cols = op.result.type.shape
+    tiles = op.tile_table[: len(op.tile_table) // op.copies]
+    hops = _hops_around(arrays_before + copies * len(tiles), target)
+    load = ProductLoad(
+        most=-(-positions // copies),
+        rounds=[(int(tiles[:, 4].max()),)],
+        in_bytes=positions * groups * rows * target.code_bytes / _PORT_LINKS,
+        out_bytes=positions * groups * cols * SUM_BYTES / _PORT_LINKS,
+        in_hops=hops,
+        out_hops=hops,
+    )
+    bits = None if op.adc_bits is None else op.adc_bits.value.data
+    return product_latency_s(target, load, bits)
+
+
+def _hops_around(arrays: int, target: "MemcapTarget") -> int:
+    """Hops and vias to the last of ``arrays`` that fill layer after layer from the port on.
+
+    A diamond of r hops holds 2 r^2 sites.
+    """
+    plane = target.stack.grid_rows * target.stack.grid_cols
+    layer, around = divmod(arrays - 1, plane)
+    return math.ceil(math.sqrt((plane if layer else around + 1) / 2)) + layer + 1
+
+
+def search_latency_s(op: tile.ProgramOp, positions: int, target: "MemcapTarget") -> float:
+    """Time before a product in which the range of each input is found, where none is known."""
+    if op.input_scale is not None:
+        return 0.0
+    assert isinstance(op.result.type, tile.CrossbarType)
+    groups, rows, _ = op.result.type.shape
+    elements = groups * positions * rows
+    return range_search_latency_s(target, elements, 4 * elements)
+
+
+def digital_latency_s(op: Operation, target: "MemcapTarget") -> float:
+    """Time of a ``tile`` op on the vector engine or the host; 0 for one that takes none."""
+    if not isinstance(op, TensorOp) or renamed_offset(op) is not None:
+        return 0.0
+    work = op_work(op)
+    if op.KIND == "host":
+        return host_latency_s(target, 2 * work.macs + work.elementwise, 0)
+    results = sum(prod(shape_of(y)) for y in op.results)
+    nbytes = sum(BufferType.of(value.type).nbytes for value in (*op.operands, *op.results))
+    busy_s = vector_latency_s(target, work.by_class(results))
+    return max(busy_s, sram_latency_s(target, nbytes))
+
+
+def digital_time_s(ops: Iterable[Operation], target: "MemcapTarget") -> float:
+    """Time of the vector engine and the host for ``ops`` in one inference."""
+    return sum(digital_latency_s(op, target) * repetitions(op) for op in ops)
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,8 @@ class CompileOptions:
     ``chips``; ``placement_effort`` (0 to 10) is how much the engine that places arrays may try,
     from ``seed``. ``quantization`` says how matrices get their codes and ranges. ``interpreter``
     and ``product`` are ``runtime.interpret.interpret_function`` and
-    ``runtime.execute.quantized_product``. ``pins`` are positions that placement must respect.
+    ``runtime.execute.quantized_product``. ``pins`` are positions that placement must
+    respect, ``copies`` how often a matrix may lie in the arrays at most, 0 as often as it pays.
     """
 
     target: str = "memcap-demo"
@@ -71,6 +72,7 @@ class CompileOptions:
     placement_effort: int = 1
     seed: int = 0
     dims: Mapping[str, int] = field(default_factory=dict)
+    copies: int = 0
     weights: bool = True
     verify: bool = True
     keep_levels: bool = False
@@ -203,6 +205,7 @@ class _Driver:
             "on_overflow": self.options.on_overflow,
             "placement_effort": self.options.placement_effort,
             "seed": self.options.seed,
+            "copies": self.options.copies,
             **({"pins": [asdict(pin) for pin in self.options.pins]} if self.options.pins else {}),
             "weights": self.options.weights,
         }
@@ -260,8 +263,9 @@ class _Driver:
         if self._reached("tile", module, until):
             return module
         with self.phase("place"):
-            choices = options.on_overflow, options.placement_effort, options.seed, options.pins
-            self.run(module, recipe.place_passes(options.target, *choices))
+            choices = options.on_overflow, options.placement_effort, options.seed
+            passes = recipe.place_passes(options.target, *choices, options.copies, options.pins)
+            self.run(module, passes)
             self.heat = heat_report(module)
         if self._reached("place", module, until):
             return module

@@ -115,22 +115,33 @@ def place_passes(
     on_overflow: str = "error",
     effort: int = 1,
     seed: int = 0,
+    copies: int = 0,
     pins: Sequence[Pin] = (),
 ) -> "list[ModulePass]":
-    """tile to place; the options are those of ``place-tiles``, ``pins`` fixed positions."""
+    """tile to place: ``pins`` are fixed positions, ``copies`` how many of a matrix there may be (0:
+    as many as pay), the other options those of ``place-tiles``."""
     from .passes.assign_devices import AssignDevices
     from .passes.check_placement import CheckPlacement
     from .passes.convert_tile_to_place import ConvertTileToPlace
     from .passes.estimate_heat import EstimateHeat
     from .passes.fix_tile import FixTile
     from .passes.place_tiles import PlaceTiles
+    from .passes.replicate_matrices import ReplicateMatrices
+    from .passes.stream_rows import StreamRows
+    from .passes.use_channels_last import UseChannelsLast
 
+    assign: list[ModulePass] = [AssignDevices(target=target)]
     arrays = _has_arrays(target)
+    if arrays:
+        assign = [
+            UseChannelsLast(target),
+            StreamRows(target, copies=int(copies)),
+            ReplicateMatrices(target, int(copies)),
+            PlaceTiles(target, on_overflow, int(effort), int(seed)),
+        ]
     return [
         *(FixTile(pin.node, pin.site, pin.tile) for pin in pins),
-        PlaceTiles(target, on_overflow, int(effort), int(seed))
-        if arrays
-        else AssignDevices(target=target),
+        *assign,
         ConvertTileToPlace(target=target),
         *([EstimateHeat(target=target)] if arrays else []),
         CheckPlacement(),
@@ -179,7 +190,7 @@ PIPELINES: dict[str, NamedPipeline] = {
     "tile-to-place": NamedPipeline(
         "Give tiles and buffers their sites and operations their slots",
         place_passes,
-        ("on_overflow", "effort", "seed"),
+        ("on_overflow", "effort", "seed", "copies"),
     ),
     "place-to-machine": NamedPipeline(
         "Lower to chip instructions (analog) or timed tasks (pal)", machine_passes

@@ -16,7 +16,7 @@ from ..dialects.attributes import node_names, table_of
 from ..dialects.control import repetitions
 from ..dialects.tensor_ops import TensorOp
 from ..dialects.types import shape_of
-from ..dialects.work import Work, host_key, host_macs, kernel_work, mvm_work
+from ..dialects.work import Work, host_key
 from .buffer_report import buffer_report
 from .context import CompilerContext
 from .passes.check_placement import is_slot, placement_heat
@@ -25,6 +25,7 @@ from .placement.score import RoutedMatrix, score_traffic
 from .quantize.calibration_risk import estimate_risk
 from .rewriting import whole_ops
 from .stored_matrices import stored_codes, stored_matrices
+from .tile_work import op_work, repeated_work
 
 
 def level_report(
@@ -146,23 +147,9 @@ def _host_entry(op: Operation) -> dict[str, Any]:
     }
 
 
-def repeated_work(op: Operation) -> Work:
-    """Work of a ``tile`` op in one inference: a loop's as often as it may run."""
-    return op_work(op).times(repetitions(op))
-
-
-def op_work(op: Operation) -> Work:
-    """Work of a ``tile`` op, each time it runs."""
-    ins = [shape_of(x) for x in op.operands if not isinstance(x.type, tile.CrossbarType)]
-    outs = [shape_of(x) for x in op.results]
-    if isinstance(op, tile.MvmOp):
-        assert isinstance(op.crossbar.type, tile.CrossbarType)
-        return mvm_work(*op.crossbar.type.shape, positions=ins[0][-2])
-    assert isinstance(op, TensorOp)
-    work = kernel_work(op.kernel, ins, outs)
-    if op.KIND == "host":
-        work += Work(macs=host_macs(op.attrs["model"]))
-    return work
+def _spent_on_copies(programs: Sequence[place.ProgramOp]) -> int:
+    """Arrays that hold a matrix another time; copies share them with nothing else."""
+    return sum(len(table_of(op.tiles)) * (op.copies - 1) // op.copies for op in programs)
 
 
 def _chips(module: ModuleOp) -> int:
@@ -182,6 +169,7 @@ def _place_report(module: ModuleOp, target: MemcapTarget) -> dict[str, Any]:
         SUM_BYTES,
         (target.site_um[1] * 1e-3, target.site_um[0] * 1e-3),
     )
+    copies = {op.weight.data: op.copies for op in programs if op.copies > 1}
     memory: dict[str, int] = {}
     for op in whole:
         if isinstance(op, place.BufferOp):
@@ -190,10 +178,11 @@ def _place_report(module: ModuleOp, target: MemcapTarget) -> dict[str, Any]:
             memory[op.memory.data] = max(memory.get(op.memory.data, 0), end)
     return {
         "arrays": {
-            "needed": len(used),
+            "needed": len(used) - _spent_on_copies(programs),
             "used": len(used),
             "available": _chips(module) * target.arrays,
         },
+        "copies": copies,
         "layers_used": len(np.unique(used[:, 0])),
         "traffic": asdict(traffic),
         "memory_bytes": memory,
@@ -211,7 +200,10 @@ def _routed(whole: Sequence[Operation]) -> list[RoutedMatrix]:
     tables = {op.crossbar: table_of(op.table) for op in whole if isinstance(op, place.RouteOp)}
     return [
         RoutedMatrix(
-            table_of(op.tiles), table_of(op.sites), tables[op.result], positions.get(op.result, 0)
+            table_of(op.tiles),
+            table_of(op.sites),
+            tables[op.result],
+            positions.get(op.result, 0) / op.copies,
         )
         for op in whole
         if isinstance(op, place.ProgramOp) and op.sites is not None and op.result in tables

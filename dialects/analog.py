@@ -61,6 +61,7 @@ from .place import (
 from .tile import MATRIX_FORMAT, CrossbarType, StoredMatrixOp, verify_mvm, verify_tiles
 from .tile_table import is_tile_order
 from .types import shape_of
+from .units import layer_unit, place_of_unit
 
 
 @irdl_op_definition
@@ -86,7 +87,7 @@ class ProgramOp(StoredMatrixOp):
     def verify_(self) -> None:
         assert isinstance(self.result.type, CrossbarType)
         tiles, sites = table_of(self.tiles), table_of(self.sites)
-        verify_tiles(tiles, self.result.type.shape)
+        verify_tiles(tiles, self.result.type.shape, self.copy_of_tile)
         verify_sites(self, sites, tiles)
         rounds = np.zeros(len(tiles), np.int32)
         if self.rounds is not None:
@@ -100,7 +101,8 @@ class ProgramOp(StoredMatrixOp):
 class ControllerOp(IRDLOperation):
     """The instructions of one controller, in order.
 
-    It is ``layerN``, ``vector``, ``dma``, ``host`` or ``control``.
+    It is ``layerN``, ``layerN.M`` (a further sequencer), ``vector``, ``dma``, ``host`` or
+    ``control``.
     """
 
     name = "analog.controller"
@@ -141,9 +143,12 @@ def _verify_range(op: Operation, tiles: DenseArrayBase, crossbar: Operation) -> 
     if (layers[first:end] != layers[first]).any():
         raise VerifyException(f"{op.name}: tiles [{first}, {end}] lie in more than one layer")
     parent = op.parent_op()
-    unit = f"layer{layers[first]}"
-    if isinstance(parent, ControllerOp) and parent.unit.data != unit:
-        raise VerifyException(f"{op.name}: these tiles belong to {unit}, not {parent.unit.data}")
+    if isinstance(parent, ControllerOp):
+        layer = int(layers[first])
+        unit = parent.unit.data
+        if (place_of_unit(unit) or (-1,))[0] != layer:
+            wants = layer_unit(layer)
+            raise VerifyException(f"{op.name}: these tiles belong to {wants}, not {unit}")
 
 
 class ArrayOp(IRDLOperation):

@@ -62,6 +62,10 @@ class WeightAttr(ParametrizedAttribute):
             printer.print_string_literal(self.key.data)
 
 
+#: Behind the name of an ONNX value [N, C, ...] that is kept as [N, ..., C].
+CHANNELS_LAST = " (channels last)"
+
+
 def segment_sizes(*sizes: int) -> dict[str, Attribute]:
     """The property that splits an op's operands into groups of ``sizes``."""
     return {"operandSegmentSizes": ints_attr(sizes, i32)}

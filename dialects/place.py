@@ -118,7 +118,8 @@ class MachineOp(IRDLOperation):
 
     ``grid`` is (layers, rows, cols) of array sites (empty for a mesh), ``array`` the rows and
     weight columns of one array, ``active`` how many layers of one stack may work at a time,
-    ``memories`` their bytes by name, ``units`` who can run stages. ``chips`` is over how many chips
+    ``sequencers`` how many products a layer may run side by side (absent: one), ``memories`` their
+    bytes by name, ``units`` who can run stages. ``chips`` is over how many chips
     in a chain the layers are spread, as many on each, where there is more than one. ``defects`` are
     tables of what is broken on each, by the names of ``DEFECT_COLUMNS``; ``heat`` the numbers of
     ``HEAT_KEYS``.
@@ -129,6 +130,7 @@ class MachineOp(IRDLOperation):
     machine = prop_def(StringAttr)
     grid = prop_def(DenseArrayBase.constr(i64))
     active = opt_prop_def(IntegerAttr.constr(i64))
+    sequencers = opt_prop_def(IntegerAttr.constr(i64))
     array = prop_def(DenseArrayBase.constr(i64))
     chips = opt_prop_def(IntegerAttr.constr(i64))
     memories = prop_def(DictionaryAttr)
@@ -136,7 +138,8 @@ class MachineOp(IRDLOperation):
     defects = opt_prop_def(DictionaryAttr)
     heat = opt_prop_def(DictionaryAttr)
     assembly_format = (
-        "$target `machine` $machine `grid` $grid (`active` $active^)? `array` $array "
+        "$target `machine` $machine `grid` $grid (`active` $active^)? "
+        "(`sequencers` $sequencers^)? `array` $array "
         "(`chips` $chips^)? `memories` $memories `units` $units (`defects` $defects^)? "
         "(`heat` $heat^)? attr-dict"
     )
@@ -268,7 +271,7 @@ class ProgramOp(StoredMatrixOp):
 
     def verify_(self) -> None:
         assert isinstance(self.result.type, CrossbarType)
-        verify_tiles(table_of(self.tiles), self.result.type.shape)
+        verify_tiles(table_of(self.tiles), self.result.type.shape, self.copy_of_tile)
         if (self.sites is None) == (self.device is None):
             raise VerifyException("place.program needs either sites or a device")
         tiles = table_of(self.tiles)

@@ -8,7 +8,8 @@ added where their ways meet. So each block has a tree, and a tile has one leg in
     y_to     the tile of the same column block that its sums go to, -1 the port
     x_bend, y_bend   0: the leg runs along the row first, then along the column; 1: the other way
 
-Trees stay in one layer, since the layers of a matrix work one at a time.
+Trees stay in one layer, round and copy of the matrix (``tile_table.lots``), since tiles of
+different ones work on other positions, or at another time.
 """
 
 from dataclasses import dataclass
@@ -98,7 +99,7 @@ def _run_loads(
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """What the legs of one position carry, one way: outwards (inputs) or back (sums)."""
+    """What the legs of a product carry, one way: outwards (inputs) or back (sums)."""
 
     byte_hops: float
     """Bytes times hops of all legs."""
@@ -124,13 +125,20 @@ def product_traffic(
     mesh: tuple[int, int],
     x_bytes: float,
     y_bytes: float,
+    reads: np.ndarray | float = 1.0,
 ) -> tuple[Traffic, Traffic]:
-    """Inputs and sums of one position through tiles of one layer, whose legs stay among them.
+    """Inputs and sums through tiles of one layer, whose legs stay among them.
 
-    A row takes ``x_bytes`` and a column of weights gives ``y_bytes``.
+    For each position a row takes ``x_bytes`` and a column of weights gives ``y_bytes``; ``reads``
+    [T] is how many positions each tile reads.
     """
-    inward = _traffic(routes[:, 0], routes[:, 1], sites, tiles[:, 2] * x_bytes, mesh, True)
-    back = _traffic(routes[:, 2], routes[:, 3], sites, tiles[:, 4] * y_bytes, mesh, False)
+    ways = (0, 2, x_bytes, True), (2, 4, y_bytes, False)
+    inward, back = (
+        _traffic(
+            routes[:, way], routes[:, way + 1], sites, tiles[:, size] * per_line * reads, mesh, out
+        )
+        for way, size, per_line, out in ways
+    )
     return inward, back
 
 

@@ -137,7 +137,23 @@ def _resample(attrs: Attrs, ins: Sequence[Shape], out: Shape) -> Shape:
     return (*x[:axis], indices[0], *x[axis + 1 :])
 
 
+def channels_first(shape: Shape) -> Shape:
+    """[N, ..., C] as [N, C, ...]."""
+    return (*shape[:1], *shape[-1:], *shape[1:-1])
+
+
+def channels_last(shape: Shape) -> Shape:
+    """[N, C, ...] as [N, ..., C]."""
+    return (*shape[:1], *shape[2:], *shape[1:2])
+
+
 def _window(attrs: Attrs, ins: Sequence[Shape], out: Shape) -> Shape:
+    if attrs["channels_last"]:
+        first = {**attrs, "channels_last": False}
+        ins = [channels_first(ins[0]), *ins[1:]]
+        if attrs["kind"] == "im2col":
+            return _window(first, ins, out)
+        return channels_last(_window(first, ins, channels_first(out)))
     x, kernel, groups = ins[0], attrs["kernel"], attrs["groups"]
     rank = len(kernel)
     names = ("strides", "dilations", "low", "high")

@@ -13,6 +13,7 @@ tiles are the rows ``(group, row, rows, col, cols)`` of one packed table, cut to
 ``lossless`` 1 for each tile whose conversions are proven to lose nothing, ``adc_bits`` the
 resolution of the conversions (absent: the target's), ``bias`` what is added to each output column
 by group, and ``gain`` the designed gain of the columns by slice, which the digital side divides by.
+A matrix in several copies has the tiles of all of them, and ``copy`` is the copy of each tile.
 
     %m = tile.program <"fc.weight"> : !tile.crossbar<1x64x10>
     %y = tile.mvm %m, %x : (!tile.crossbar<1x64x10>, tensor<1x64xf32>) -> tensor<1x10xf32>
@@ -52,7 +53,7 @@ from .attributes import WeightAttr, table_of
 from .control import control_ops
 from .graph import TENSOR_OPS as GRAPH_OPS
 from .tensor_ops import TensorOp, tensor_op, yield_op
-from .tile_table import TILE_COLUMNS, inside, overlap, weights_in
+from .tile_table import TILE_COLUMNS, inside, overlap, weights_in, with_copies
 from .types import shape_of
 
 
@@ -105,14 +106,25 @@ class StoredMatrixOp(IRDLOperation):
     adc_bits = opt_prop_def(IntegerAttr.constr(i64))
     bias = opt_prop_def(WeightAttr)
     gain = opt_prop_def(WeightAttr)
+    copy = opt_prop_def(DenseIntOrFPElementsAttr)
     result = result_def(CrossbarType)
+
+    @property
+    def copy_of_tile(self) -> np.ndarray | None:
+        """The copy that each tile belongs to, int32 [tiles]; None where there is only one."""
+        return None if self.copy is None else table_of(self.copy)
+
+    @property
+    def copies(self) -> int:
+        """How often the matrix lies in the arrays."""
+        return 1 if self.copy is None else int(table_of(self.copy).max(initial=0)) + 1
 
 
 #: How a stored matrix begins in the text of every level.
 MATRIX_FORMAT = (
     "$weight (`codes` $codes^)? (`scale` $scale^)? (`input_scale` $input_scale^)? "
     "(`adc_range` $adc_range^)? (`lossless` $lossless^)? (`adc_bits` $adc_bits^)? "
-    "(`bias` $bias^)? (`gain` $gain^)? "
+    "(`bias` $bias^)? (`gain` $gain^)? (`copy` $copy^)? "
 )
 
 
@@ -137,23 +149,29 @@ class ProgramOp(StoredMatrixOp):
     def verify_(self) -> None:
         assert isinstance(self.result.type, CrossbarType)
         if self.tiles is not None:
-            verify_tiles(self.tile_table, self.result.type.shape)
+            verify_tiles(self.tile_table, self.result.type.shape, self.copy_of_tile)
             for name in ("adc_range", "lossless"):
                 table = getattr(self, name)
                 if table is not None and len(self.tile_table) != len(table):
                     raise VerifyException(f"tile.program: {name} needs one value a tile")
 
 
-def verify_tiles(tiles: np.ndarray, shape: tuple[int, int, int]) -> None:
-    """Tiles must lie inside the matrix and cover every weight exactly once."""
+def verify_tiles(
+    tiles: np.ndarray, shape: tuple[int, int, int], copy: np.ndarray | None = None
+) -> None:
+    """Tiles must lie inside the matrix; those of each copy cover every weight exactly once."""
+    if copy is not None and (copy.shape != tiles.shape[:1] or copy.min(initial=0) < 0):
+        raise VerifyException(f"copy needs a number >= 0 for each of {len(tiles)} tiles")
     if tiles.ndim != 2 or tiles.shape[1] != len(TILE_COLUMNS):
         raise VerifyException(f"tiles need columns {TILE_COLUMNS}, got shape {tiles.shape}")
     fits = inside(tiles, shape)
     if not fits.all():
         bad = int(np.flatnonzero(~fits)[0])
         raise VerifyException(f"tile {bad} {tiles[bad].tolist()} leaves the matrix {shape}")
-    if weights_in(tiles) != prod(shape) or overlap(tiles, shape):
-        raise VerifyException(f"tiles must cover the matrix {shape} exactly once")
+    apart, whole = with_copies(tiles, shape, copy)
+    if weights_in(tiles) != prod(whole) or overlap(apart, whole):
+        each = "" if copy is None else " in each copy"
+        raise VerifyException(f"tiles must cover the matrix {shape} exactly once{each}")
 
 
 @irdl_op_definition

@@ -1,5 +1,9 @@
 """The table of a matrix's tiles as plain arrays (no xDSL): its columns, what it covers, and how
-it is read."""
+it is read.
+
+A matrix may lie in the arrays in several copies that read different positions at the same time.
+Then each tile says which copy it belongs to, and the tiles of every copy cover the matrix.
+"""
 
 from dataclasses import dataclass
 
@@ -22,6 +26,29 @@ def inside(tiles: np.ndarray, shape: Shape3) -> np.ndarray:
 def weights_in(tiles: np.ndarray) -> int:
     """Weights of all tiles together."""
     return int((tiles[:, 2].astype(np.int64) * tiles[:, 4]).sum())
+
+
+def with_copies(
+    tiles: np.ndarray, shape: Shape3, copy: np.ndarray | None
+) -> tuple[np.ndarray, Shape3]:
+    """The table and the shape of all copies as one matrix, each copy with groups of its own.
+
+    ``copy`` int [T] numbers the copy of each tile; None is one copy.
+    """
+    if copy is None or not len(copy):
+        return tiles, shape
+    groups, rows, cols = shape
+    apart = tiles.astype(np.int64)
+    apart[:, 0] += copy.astype(np.int64) * groups
+    return apart, ((int(copy.max()) + 1) * groups, rows, cols)
+
+
+def position_bounds(positions: int, copies: int) -> np.ndarray:
+    """Where the share of each copy begins and the last one ends, int64 [copies + 1].
+
+    Copies read consecutive positions, ``positions // copies`` each or one more.
+    """
+    return np.arange(copies + 1, dtype=np.int64) * positions // copies
 
 
 def overlap(tiles: np.ndarray, shape: Shape3) -> bool:
@@ -137,6 +164,16 @@ def _array_number(sites: np.ndarray) -> np.ndarray:
     """One number for each (layer, row, col)."""
     layer, row, col = sites[:, :3].T.astype(np.int64)
     return (layer << 40) + (row << 20) + col
+
+
+def lots(sites: np.ndarray, rounds: np.ndarray, copy: np.ndarray) -> np.ndarray:
+    """A number for the tiles that work on the same positions at the same time, int64 [T].
+
+    They are of one layer, round and copy of a matrix; ``sites`` is [T, 3 or 5], the others [T].
+    """
+    layer = sites[:, 0].astype(np.int64)
+    deep = layer * (int(rounds.max(initial=0)) + 1) + rounds
+    return deep * (int(copy.max(initial=0)) + 1) + copy
 
 
 def tile_order(sites: np.ndarray, rounds: np.ndarray) -> np.ndarray:

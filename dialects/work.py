@@ -46,12 +46,16 @@ class Work:
         """The work of ``runs`` repetitions, rounded to whole operations."""
         return Work(*[round(getattr(self, f.name) * runs) for f in fields(self)])
 
-    def by_class(self) -> dict[str, int]:
-        """Counts by class of scalar operation; a multiply-accumulate is a product and a sum."""
+    def by_class(self, results: int) -> dict[str, int]:
+        """Scalar operations of a vector engine by class, for a kernel of ``results`` elements.
+
+        A kernel that computes nothing moves them.
+        """
         return {
             "add": self.adds + self.macs,
             "mul": self.muls + self.macs,
             "special": self.specials,
+            "move": 0 if self.operations else results,
         }
 
     @property

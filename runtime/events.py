@@ -19,7 +19,8 @@ class Task:
     """``duration_s`` on ``stream``, after the tasks ``waits`` (indices), holding ``resources``.
 
     ``inside_s`` are the busy seconds of the streams that a task stands for, where it is more than
-    one: a loop keeps those of its body busy.
+    one: a loop keeps those of its body busy. A task that is not ``in_order`` waits for nothing but
+    what it names: ``stream`` is then only whose busy time it adds to.
     """
 
     stream: str
@@ -27,6 +28,7 @@ class Task:
     waits: tuple[int, ...] = ()
     resources: tuple[str, ...] = ()
     inside_s: Mapping[str, float] | None = None
+    in_order: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +69,10 @@ def run(tasks: Sequence[Task]) -> Timeline:
     previous: dict[str, int] = {}
     for i, task in enumerate(tasks):
         needs = set(task.waits)
-        if task.stream in previous:
-            needs.add(previous[task.stream])
-        previous[task.stream] = i
+        if task.in_order:
+            if task.stream in previous:
+                needs.add(previous[task.stream])
+            previous[task.stream] = i
         missing[i] = len(needs)
         for j in needs:
             followers[j].append(i)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...dialects.units import place_of_unit
 from ...errors import ProgramError
 from ..control import block_count, check_nesting
 from ..targets import HOST_BYTES
@@ -45,6 +46,7 @@ def check_streams(decoded: "MemcapProgram") -> None:
 def _check_block(decoded: "MemcapProgram", streams: Sequence[Stream]) -> None:
     raised: list[int] = []
     units = [stream.unit for stream in streams]
+    _check_sequencers(decoded, units)
     if len(set(units)) < len(units):
         raise ProgramError(f"a controller must have one stream, came {units}")
     for stream in streams:
@@ -66,6 +68,14 @@ def _check_block(decoded: "MemcapProgram", streams: Sequence[Stream]) -> None:
         for i in stream.instructions:
             if any(not 0 <= event < len(raised) for event in i.events):
                 raise ProgramError(f"{stream.unit}: SYNC waits for {i.events}, nobody raises that")
+
+
+def _check_sequencers(decoded: "MemcapProgram", units: Sequence[str]) -> None:
+    count = decoded.target.controller.sequencers_per_layer
+    for unit in units:
+        place = place_of_unit(unit)
+        if place is not None and place[1] >= count:
+            raise ProgramError(f"{unit} is not there: a layer has {count} sequencers")
 
 
 def _check_memories(decoded: "MemcapProgram") -> None:
@@ -121,7 +131,8 @@ def _check_product(matrix: "Matrix", decoded: "MemcapProgram", unit: str, i: Ins
     if not 0 <= first < end <= len(matrix.tiles):
         raise ProgramError(f"uses tiles {first}..{end} of {len(matrix.tiles)}")
     layers = np.unique(matrix.layers[first:end])
-    if any(unit != f"layer{layer}" for layer in layers):
+    place = place_of_unit(unit)
+    if place is None or any(place[0] != layer for layer in layers):
         raise ProgramError(f"uses tiles of layers {layers.tolist()}")
     for number, size in [(n, matrix.shape[1]) for n in i.ins] + [
         (n, matrix.shape[2]) for n in i.outs

@@ -9,6 +9,7 @@
     tiles.adc_range      f32 [T]     converter full scale; inf: the worst case of the weights
     tiles.rounds         i32 [T]     where a program reloads: the round in which a tile is written,
                                      0 before the program starts
+    tiles.copy           i32 [T]     copy of the matrix that the tile belongs to
     weights.n, codes.n, scale.n      f32 [G, K, N], i8 [G, K, N], f32 [G, N]
     gain.n, bias.n                   f32 [slices, columns of all tiles], f32 [G, N]
 
@@ -23,7 +24,7 @@ import numpy as np
 
 from ...dialects.kernel import Kernel
 from ...dialects.route_table import PORT, ROUTE_COLUMNS, path_hops
-from ...dialects.tile_table import inside, is_tile_order, weights_in
+from ...dialects.tile_table import inside, is_tile_order, lots, weights_in
 from ...errors import ProgramError
 from ..control import Control, block_count, decode_controls
 from ..decoded import DecodedProgram, decode_ports
@@ -60,6 +61,7 @@ class Matrix:
     routes: np.ndarray
     adc_range: np.ndarray
     rounds: np.ndarray
+    copy: np.ndarray
     input_scale: float | None
     weights: str | None
     codes: str | None
@@ -67,6 +69,11 @@ class Matrix:
     gain: str | None
     bias: str | None
     adc_bits: int | None
+
+    @property
+    def copies(self) -> int:
+        """How often the matrix lies in the arrays; the copies share the positions of a product."""
+        return int(self.copy.max()) + 1
 
     @property
     def layers(self) -> np.ndarray:
@@ -145,6 +152,7 @@ def _decode_matrices(
     rounds = np.zeros(len(tiles), np.int32)
     if "tiles.rounds" in tensors:
         rounds = section(tensors, "tiles.rounds", np.int32, (len(tiles),))
+    copy = section(tensors, "tiles.copy", np.int32, (len(tiles),))
     stack, array = target.stack, target.array
     bounds = (
         stack.layers * chips,
@@ -165,8 +173,8 @@ def _decode_matrices(
             raise ProgramError(f"matrix {number}: tiles {first}..{end} leave 0..{len(tiles)}")
         part = slice(first, end)
         shape = (groups, rows, cols)
-        _check_tiles(number, shape, tiles[part], sites[part], rounds[part], target)
-        _check_routes(number, sites[part], rounds[part], routes[part])
+        _check_tiles(number, shape, tiles[part], sites[part], rounds[part], copy[part], target)
+        _check_routes(number, lots(sites[part], rounds[part], copy[part]), routes[part])
         if not (bits == -1 or 1 <= bits <= target.adc.bits):
             raise ProgramError(
                 f"matrix {number}: adc_bits must be 1 to {target.adc.bits}, or -1, not {bits}"
@@ -181,6 +189,7 @@ def _decode_matrices(
                 routes[part],
                 ranges[part],
                 rounds[part],
+                copy[part],
                 None if isnan(scales[number]) else scales[number],
                 _stored(tensors, "weights", weights, shape, None),
                 _stored(tensors, "codes", codes, shape, np.int8),
@@ -224,17 +233,16 @@ def _stored(
     return name
 
 
-def _check_routes(number: int, sites: np.ndarray, rounds: np.ndarray, routes: np.ndarray) -> None:
+def _check_routes(number: int, lot: np.ndarray, routes: np.ndarray) -> None:
     parents, bends = routes[:, [0, 2]], routes[:, [1, 3]]
-    if ((parents < PORT) | (parents >= len(sites)) | (bends < 0) | (bends > 1)).any():
+    if ((parents < PORT) | (parents >= len(lot)) | (bends < 0) | (bends > 1)).any():
         raise ProgramError(f"the routes of matrix {number} must join its tiles and the port")
     for column in (0, 2):
         up = routes[:, column]
         other = np.where(up < 0, np.arange(len(up)), up)
-        together = (sites[other, 0] == sites[:, 0]) & (rounds[other] == rounds)
-        if not together.all() or path_hops(up, np.zeros(len(up))) is None:
+        if (lot[other] != lot).any() or path_hops(up, np.zeros(len(up))) is None:
             raise ProgramError(
-                f"the routes of matrix {number} must lead to the port in one layer and round"
+                f"the routes of matrix {number} must lead to the port in a layer, round and copy"
             )
 
 
@@ -244,9 +252,14 @@ def _check_tiles(
     tiles: np.ndarray,
     sites: np.ndarray,
     rounds: np.ndarray,
+    copy: np.ndarray,
     target: MemcapTarget,
 ) -> None:
-    if not inside(tiles, shape).all() or weights_in(tiles) != prod(shape):
+    numbers = np.unique(copy)
+    if (numbers != np.arange(len(numbers))).any():
+        raise ProgramError(f"the copies of matrix {number} must be numbered 0, 1, 2 ...")
+    whole = prod(shape) * len(numbers)
+    if not inside(tiles, shape).all() or weights_in(tiles) != whole:
         raise ProgramError(f"the tiles of matrix {number} must cover {list(shape)} once")
     rows, cols = tiles[:, 2].astype(np.int64), tiles[:, 4].astype(np.int64)
     array_row, array_col = sites[:, 3:].T.astype(np.int64)

@@ -103,7 +103,7 @@ class _Emitter:
 
     def tables(self) -> dict[str, Section]:
         """The sections of the chip alone."""
-        tiles, sites, routes, ranges, rounds = (
+        tiles, sites, routes, ranges, rounds, copy = (
             np.concatenate([t[i] for t in self.tile_tables]) if self.tile_tables else empty
             for i, empty in enumerate(_NO_TILES)
         )
@@ -117,6 +117,7 @@ class _Emitter:
             "tiles.sites": sites,
             "tiles.routes": routes,
             "tiles.adc_range": ranges,
+            "tiles.copy": copy,
             **({"tiles.rounds": rounds} if rounds.any() else {}),
         }
 
@@ -126,10 +127,13 @@ class _Emitter:
         ranges = np.full(len(tiles), np.inf, np.float32)
         if op.adc_range is not None:
             ranges = table_of(op.adc_range)
-        rounds = np.zeros(len(tiles), np.int32) if op.rounds is None else table_of(op.rounds)
+        none = np.zeros(len(tiles), np.int32)
+        rounds = none if op.rounds is None else table_of(op.rounds)
+        copy = none if op.copy_of_tile is None else op.copy_of_tile
         first, self._tiles = self._tiles, self._tiles + len(tiles)
         self.numbers[op.result] = len(self.matrices)
-        self.tile_tables.append((tiles, table_of(op.sites), table_of(op.routes), ranges, rounds))
+        tables = (tiles, table_of(op.sites), table_of(op.routes), ranges, rounds, copy)
+        self.tile_tables.append(tables)
         scale = op.input_scale
         self.input_scales.append(float("nan") if scale is None else scale.value.data)
         sections = (
@@ -213,6 +217,7 @@ _TABLES = (TILE_COLUMNS, place.SITE_COLUMNS, ROUTE_COLUMNS)
 _NO_TILES = (
     *(np.empty((0, len(columns)), np.int32) for columns in _TABLES),
     np.empty(0, np.float32),
+    np.empty(0, np.int32),
     np.empty(0, np.int32),
 )
 

@@ -17,14 +17,16 @@ def area_parts_mm2(target: MemcapTarget) -> dict[str, float]:
     stacks = target.stack.grid_rows * target.stack.grid_cols * target.stack.max_active_layers
     width_um, height_um = target.site_um
     amplifiers = target.array.cols if target.array.readout == "amplifier" else 0
+    controller = target.controller
+    further = target.stack.layers * (controller.sequencers_per_layer - 1)
     base = {
         "adc": stacks * target.adcs_per_array * target.adc.area_um2 * 1e-6,
         "dac": stacks * target.array.rows * target.dac.area_um2 * 1e-6,
         "amplifier": stacks * amplifiers * target.array.amplifier_area_um2 * 1e-6,
         "vector": target.vector.area_mm2,
         "sram": target.sram.area_mm2,
-        "controller": target.controller.area_mm2,
-        "io": target.controller.io_area_mm2,
+        "controller": controller.area_mm2 + further * controller.sequencer_area_mm2,
+        "io": controller.io_area_mm2,
     }
     sites = target.stack.grid_rows * target.stack.grid_cols
     layer = sites * width_um * height_um * 1e-6

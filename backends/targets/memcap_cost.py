@@ -6,7 +6,8 @@ because published array figures leave the latter out.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from ...dialects.route_table import Traffic
 from .memcap import MemcapTarget
@@ -177,6 +178,79 @@ def mvm_latency_s(
     return settle_latency_s(target, positions) + positions * convert_s
 
 
+@dataclass(frozen=True, slots=True)
+class ProductLoad:
+    """What one product asks of the arrays and links, over the tiles that one controller drives.
+
+    ``most`` positions are read by the busiest copy of the matrix; an array reads the columns of one
+    of ``rounds``, one number after another. Over the fullest link ``in_bytes`` of inputs and
+    ``out_bytes`` of sums pass in all; the way is ``in_hops`` there and ``out_hops`` back.
+    """
+
+    most: int
+    rounds: Sequence[tuple[int, ...]]
+    in_bytes: float
+    out_bytes: float
+    in_hops: int
+    out_hops: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProductTimes:
+    """What the parts of a product take: ``inputs_s`` and ``sums_s`` beside ``settle_s`` and
+    ``convert_s``, in links of their own for either way."""
+
+    drive_s: float
+    settle_s: float
+    convert_s: float
+    inputs_s: float
+    sums_s: float
+    accumulate_s: float
+
+    @property
+    def total_s(self) -> float:
+        """The whole product, where nothing else uses the links."""
+        middle_s = max(self.settle_s + self.convert_s, self.inputs_s, self.sums_s)
+        return self.drive_s + middle_s + self.accumulate_s
+
+
+def product_latency_s(
+    target: MemcapTarget, load: ProductLoad, adc_bits: int | None = None
+) -> ProductTimes:
+    """Times of a product.
+
+    The first position of each copy pays the way to the arrays, the last one that back; in between
+    the arrays read position after position, while the links carry inputs there and sums back.
+    """
+    bytes_s = target.links.bandwidth_gb_s * 1e9
+    read_s, rounds = max(
+        (sum(mvm_latency_s(target, load.most, cols, adc_bits) for cols in cols_of), len(cols_of))
+        for cols_of in load.rounds
+    )
+    settle_s = settle_latency_s(target, load.most) * rounds
+    in_s, out_s = load.in_bytes / bytes_s, load.out_bytes / bytes_s
+    one = 1 / max(load.most, 1)
+    return ProductTimes(
+        drive_s=wire_latency_s(target, load.in_hops) + in_s * one,
+        settle_s=settle_s,
+        convert_s=read_s - settle_s,
+        inputs_s=in_s * (1 - one),
+        sums_s=out_s * (1 - one),
+        accumulate_s=wire_latency_s(target, load.out_hops) + out_s * one,
+    )
+
+
+def range_search(elements: float) -> dict[str, float]:
+    """Operations by class that find the largest magnitude of each input vector while running."""
+    return {"add": elements}
+
+
+def range_search_latency_s(target: MemcapTarget, elements: float, nbytes: float) -> float:
+    """Time of that search over inputs of ``nbytes`` in the buffer."""
+    busy_s = vector_latency_s(target, range_search(elements))
+    return max(busy_s, sram_latency_s(target, nbytes))
+
+
 def vector_energy_j(target: MemcapTarget, counts: Mapping[str, float]) -> float:
     """Energy of scalar operations by class (``OP_CLASSES``); buffer accesses are apart."""
     energy = target.vector.energy_pj
@@ -214,15 +288,9 @@ def carry_energy_j(target: MemcapTarget, byte_mm: float, byte_vias: float) -> fl
     return per_pj * 1e-12
 
 
-def traffic_latency_s(target: MemcapTarget, traffic: Traffic, layer: int) -> float:
-    """Wormhole transfer: heads pass the longest way and the vias, the rest follows at link speed.
-
-    The fullest link is the last to finish.
-    """
-    links = target.links
-    hops = traffic.depth_hops + layer + 1
-    fullest = float(traffic.loads.max(initial=0.0))
-    return hops * links.hop_ns * 1e-9 + fullest / (links.bandwidth_gb_s * 1e9)
+def wire_latency_s(target: MemcapTarget, hops: int) -> float:
+    """Time in which the head of a transfer passes ``hops`` routers and vias."""
+    return hops * target.links.hop_ns * 1e-9
 
 
 def byte_mm(target: MemcapTarget, traffic: Traffic) -> float:

@@ -266,6 +266,10 @@ class Controller(Section):
     issue_ns: NonNegative
     area_mm2: NonNegative
     io_area_mm2: NonNegative
+    sequencers_per_layer: Annotated[int, Field(ge=1, le=64)] = 1
+    """Products that one layer runs side by side, each an instruction stream of its own."""
+    sequencer_area_mm2: NonNegative = 0.0
+    """Area of each sequencer beyond the first of a layer, which ``area_mm2`` holds."""
 
 
 class Noise(Section):

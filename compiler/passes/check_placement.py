@@ -87,6 +87,7 @@ def _matrices(module: ModuleOp) -> dict[SSAValue, PlacedMatrix]:
             routes.get(op.result, np.empty((0, len(ROUTE_COLUMNS)), np.int32)),
             None if op.rounds is None else table_of(op.rounds),
             None if op.fixed is None else table_of(op.fixed),
+            op.copy_of_tile,
         )
         for op in whole_ops(module)
         if isinstance(op, place.ProgramOp) and op.sites is not None

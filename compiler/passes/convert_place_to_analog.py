@@ -6,11 +6,12 @@
     place.stage  -> analog.vector or analog.host              place.move -> analog.move
     place.if, place.loop -> analog.if, analog.loop            with streams of their own inside
 
-Streams (``layerN``, ``vector``, ``dma``, ``host``, ``control``, and ``chip1.vector`` ... of further
-chips) keep the order of the slots;
+Streams (``layerN.M``, ``vector``, ``dma``, ``host``, ``control``, and ``chip1.vector`` ... of
+further chips) keep the order of the slots;
 ``analog.sync`` is written only where another stream must have finished first: bytes read after they
 were written, bytes written after others are done with them, stacks with too many layers at work.
-Control flow waits for everything before it, and everything behind waits for it.
+Control flow waits for everything before it, and everything behind waits for it. The matrices of a
+layer are dealt to its sequencers in turn, so that stages that follow each other can overlap.
 """
 
 from collections.abc import Mapping, Sequence
@@ -36,15 +37,12 @@ from ...dialects.functions import defined_functions
 from ...dialects.interned import int_attr, ints_attr
 from ...dialects.route_table import reordered
 from ...dialects.tile_table import tile_order
+from ...dialects.units import CONTROL_UNIT, HOST_UNIT, UNITS_OF_A_CHIP, layer_unit, place_of_unit
 from ...errors import IRError
 from ..placement.hazards import HazardTracker, Range
 from ..placement.issue import EventOrder, StackGuard
 from .check_placement import is_slot
 
-#: What each chip has one of; there is one host.
-_OF_A_CHIP = ("vector", "dma")
-_HOST = "host"
-_CONTROL = "control"
 #: Properties of a placed matrix that no instruction needs.
 _ONLY_PLACED = ("device", "fixed", "energy")
 
@@ -76,8 +74,10 @@ class _Matrix:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """Tiles of one layer and the stacks that they lie in; all stay, or all are streamed."""
+    """Tiles ``first .. end`` of a matrix in one layer: who drives them, and their stacks; all stay,
+    or all are streamed."""
 
+    unit: str
     layer: int
     first: int
     end: int
@@ -88,8 +88,9 @@ class _Part:
 def _convert(block: Block, machine: place.MachineOp) -> None:
     routes = {op.crossbar: op.table for op in block.ops if isinstance(op, place.RouteOp)}
     programs = [op for op in block.ops if isinstance(op, place.ProgramOp)]
+    deal = _Dealer(_sequencers(machine))
     matrices: dict[SSAValue, _Matrix] = {
-        op.result: _program(op, number, routes.get(op.result), machine)
+        op.result: _program(op, number, routes.get(op.result), machine, deal)
         for number, op in enumerate(programs)
     }
     slots = _slots_of(block)
@@ -125,6 +126,7 @@ def _program(
     number: int,
     route: DenseIntOrFPElementsAttr | None,
     machine: place.MachineOp,
+    deal: "_Dealer",
 ) -> _Matrix:
     """Insert the analog program before ``op``; its tables are permuted together."""
     if op.sites is None or route is None:
@@ -137,27 +139,56 @@ def _program(
     properties = {k: v for k, v in op.properties.items() if k not in _ONLY_PLACED}
     properties["matrix"] = int_attr(number)
     tables = {"tiles": op.tiles, "sites": op.sites}
-    optional = {"adc_range": op.adc_range, "lossless": op.lossless, "rounds": op.rounds}
+    optional = {
+        "adc_range": op.adc_range,
+        "lossless": op.lossless,
+        "rounds": op.rounds,
+        "copy": op.copy,
+    }
     tables |= {name: table for name, table in optional.items() if table is not None}
     properties |= {name: table_attr(table_of(table)[order]) for name, table in tables.items()}
     properties["routes"] = table_attr(reordered(table_of(route), order))
     new = analog.ProgramOp.create(properties=properties, result_types=[op.result.type])
     new.location = op.location
     Rewriter.insert_op(new, InsertPoint.before(op))
-    return _Matrix(new.result, _parts(sites[order], rounds[order] > 0, machine))
+    return _Matrix(new.result, _parts(sites[order], rounds[order] > 0, machine, deal))
 
 
-def _parts(sites: np.ndarray, streamed: np.ndarray, machine: place.MachineOp) -> tuple[_Part, ...]:
+def _sequencers(machine: place.MachineOp) -> int:
+    return 1 if machine.sequencers is None else machine.sequencers.value.data
+
+
+class _Dealer:
+    """Deals the matrices of each layer to its sequencers in turn."""
+
+    def __init__(self, sequencers: int) -> None:
+        self._sequencers = sequencers
+        self._next: dict[int, int] = {}
+
+    def __call__(self, layer: int, streamed: bool) -> str:
+        """The unit of the next matrix of ``layer``; the first one has all that are streamed."""
+        if streamed:
+            return layer_unit(layer)
+        number = self._next.get(layer, 0)
+        self._next[layer] = (number + 1) % self._sequencers
+        return layer_unit(layer, number)
+
+
+def _parts(
+    sites: np.ndarray, streamed: np.ndarray, machine: place.MachineOp, deal: _Dealer
+) -> tuple[_Part, ...]:
     """Runs of tiles in one layer, those that stay apart from those that are streamed."""
     change = (np.diff(sites[:, 0]) != 0) | (streamed[1:] != streamed[:-1])
     cuts = [0, *(np.flatnonzero(change) + 1).tolist(), len(sites)]
     layers, rows, columns = machine.grid.get_values()
     chip = sites[:, 0].astype(np.int64) // (layers // machine.chip_count)
     stack = (chip * rows + sites[:, 1]) * columns + sites[:, 2]
-    return tuple(
-        _Part(int(sites[first, 0]), first, end, np.unique(stack[first:end]), bool(streamed[first]))
-        for first, end in pairwise(cuts)
-    )
+    parts = []
+    for first, end in pairwise(cuts):
+        layer, moves = int(sites[first, 0]), bool(streamed[first])
+        stacks = np.unique(stack[first:end])
+        parts.append(_Part(deal(layer, moves), layer, first, end, stacks, moves))
+    return tuple(parts)
 
 
 class _Issuer:
@@ -168,12 +199,16 @@ class _Issuer:
         chips = machine.chip_count
         chip_layers = layers // chips
         active = machine.active.value.data if machine.active is not None else chip_layers
-        shared = [on_chip(chip, unit) for chip in range(chips) for unit in _OF_A_CHIP]
+        shared = [on_chip(chip, unit) for chip in range(chips) for unit in UNITS_OF_A_CHIP]
+        used = {part.unit for matrix in matrices.values() for part in matrix.parts}
         self.machine = machine
-        self.units = [*(f"layer{i}" for i in range(layers)), *shared, _HOST, _CONTROL]
+        self.digital = [*shared, HOST_UNIT]
+        self.units = [*sorted(used, key=place_of_unit), *self.digital, CONTROL_UNIT]  # type: ignore[arg-type]
+        self.stream_of = {unit: stream for stream, unit in enumerate(self.units)}
         self.streams: list[list[Operation]] = [[] for _ in self.units]
         self.order = EventOrder(len(self.units))
-        self.guard = StackGuard(chips * rows * columns, chip_layers, active)
+        several = _sequencers(machine) > 1
+        self.guard = StackGuard(chips * rows * columns, chip_layers, active, several)
         self.hazards = HazardTracker()
         self.matrices = matrices
         #: The event of the last control flow, which all that comes later waits for.
@@ -212,7 +247,7 @@ class _Issuer:
         ]
         properties = {name: attr for name, attr in op.properties.items() if name != "slot"}
         self._barrier = {self.order.events}
-        stream = self.units.index(_CONTROL)
+        stream = self.stream_of[CONTROL_UNIT]
         self._issue(stream, everything, cls, list(op.operands), properties, op, regions)
 
     def _issue(
@@ -240,14 +275,16 @@ class _Issuer:
         self.streams[stream].append(op)
 
     def _reload(self, op: place.ReloadOp) -> None:
-        """Streams keep order, so a layer's arrays are written when their products are over."""
+        """A stream keeps order, and a layer has one for all that is streamed: so its arrays are
+        written when their products are over."""
         matrix = self.matrices[op.crossbar]
         for part in matrix.parts:
             if part.streamed:
+                stream = self.stream_of[part.unit]
                 waits = self.guard.enter(part.stacks, part.layer)
                 properties = {"tiles": ints_attr((part.first, part.end)), **_node(op)}
                 event = self.order.events
-                self._issue(part.layer, waits, analog.ReloadOp, [matrix.handle], properties, op)
+                self._issue(stream, waits, analog.ReloadOp, [matrix.handle], properties, op)
                 self.guard.leave(part.layer, event)
 
     def _product(self, op: place.MvmOp) -> None:
@@ -255,13 +292,13 @@ class _Issuer:
         first: int | None = None
         for part in matrix.parts:
             layer, stacks, handle = part.layer, part.stacks, matrix.handle
-            tiles = {"tiles": ints_attr((part.first, part.end))}
+            stream, tiles = self.stream_of[part.unit], {"tiles": ints_attr((part.first, part.end))}
             driven = self.order.events
             waits = self.hazards.read([_range(op.x)], driven) | self.guard.enter(stacks, layer)
-            self._issue(layer, waits, analog.DriveOp, [handle, op.x], tiles, op)
-            self._issue(layer, set(), analog.IntegrateOp, [handle], tiles, op)
+            self._issue(stream, waits, analog.DriveOp, [handle, op.x], tiles, op)
+            self._issue(stream, set(), analog.IntegrateOp, [handle], tiles, op)
             self.guard.leave(layer, self.order.events)
-            self._issue(layer, set(), analog.ConvertOp, [handle], tiles, op)
+            self._issue(stream, set(), analog.ConvertOp, [handle], tiles, op)
             properties: dict[str, Attribute] = {**tiles, **_node(op)}
             done = self.order.events
             if first is None:
@@ -271,7 +308,7 @@ class _Issuer:
             else:
                 waits = {first}
                 self.hazards.also_wrote([_range(op.y)], done)
-            self._issue(layer, waits, analog.AccumulateOp, [handle, op.y], properties, op)
+            self._issue(stream, waits, analog.AccumulateOp, [handle, op.y], properties, op)
 
     def _digital(
         self,
@@ -280,8 +317,8 @@ class _Issuer:
         reads: Sequence[SSAValue],
         writes: Sequence[SSAValue],
     ) -> None:
-        if unit not in self.units[:-1] or unit.startswith("layer"):
-            known = (*_OF_A_CHIP, _HOST)
+        if unit not in self.digital:
+            known = (*UNITS_OF_A_CHIP, HOST_UNIT)
             raise IRError(f"a stage must run on one of {known} of a chip, not {unit}")
         event = self.order.events
         waits = self.hazards.read([_range(v) for v in reads], event)
@@ -292,7 +329,7 @@ class _Issuer:
         if isinstance(op, place.StageOp):
             properties |= segment_sizes(len(reads), len(writes))
             regions = [op.detach_region(op.body)]
-        stream = self.units.index(unit)
+        stream = self.stream_of[unit]
         self._issue(stream, waits, cls, [*reads, *writes], properties, op, regions)
 
 
@@ -307,7 +344,7 @@ def _range(value: SSAValue) -> Range:
 def _mover(op: place.MoveOp) -> str:
     """The ``dma`` that makes a move: that of the chip that gets it, or hands it to the host."""
     source, target = (place.root_of(v)[0].memory.data for v in (op.source, op.target))
-    return on_chip(split_name(source if target == _HOST else target)[0], "dma")
+    return on_chip(split_name(source if target == HOST_UNIT else target)[0], "dma")
 
 
 def _node(op: place.ReloadOp | place.MvmOp | place.StageOp | place.MoveOp) -> dict[str, Attribute]:

@@ -39,6 +39,7 @@ from ...dialects.attributes import (
 from ...dialects.control import ControlOp
 from ...dialects.functions import defined_functions
 from ...dialects.interned import int_attr, text_attr
+from ...dialects.tile_table import lots
 from ...errors import IRError
 from ..placement.bufferize import HOST, Buffer, Machine, Planner, Slot
 from ..placement.machine import grid_of
@@ -80,6 +81,7 @@ def machine_op(target: Target, chips: int = 1) -> place.MachineOp:
             grid.active,
             defects_attr(target),
             chips,
+            sequencers=target.controller.sequencers_per_layer,
         )
     devices = target.devices
     return _machine_op(
@@ -103,6 +105,7 @@ def _machine_op(
     active: int | None,
     defects: DictionaryAttr | None = None,
     chips: int = 1,
+    sequencers: int = 1,
 ) -> place.MachineOp:
     return place.MachineOp.create(
         properties={
@@ -115,6 +118,7 @@ def _machine_op(
             **({"active": IntegerAttr(active, 64)} if active is not None else {}),
             **({"defects": defects} if defects is not None else {}),
             **({"chips": IntegerAttr(chips, 64)} if chips > 1 else {}),
+            **({"sequencers": IntegerAttr(sequencers, 64)} if sequencers > 1 else {}),
         }
     )
 
@@ -288,14 +292,11 @@ class _Writer:
         new.location = program.location
         self.handles[program.result] = new.results[0]
         if isinstance(target, MemcapTarget):
-            routes = route_tiles(
-                program.tile_table,
-                table_of(properties["sites"]),  # type: ignore[arg-type]
-                new.round_table,
-                grid_of(target),
-                target.code_bytes,
-                SUM_BYTES,
-            )
+            table, copy = table_of(properties["sites"]), new.copy_of_tile  # type: ignore[arg-type]
+            one = np.zeros(len(table), np.int64)
+            lot = lots(table, new.round_table, one if copy is None else copy)
+            grid, sizes = grid_of(target), (target.code_bytes, SUM_BYTES)
+            routes = route_tiles(program.tile_table, table, lot, grid, *sizes)
             self.add(
                 place.RouteOp.create(
                     operands=[new.results[0]], properties={"table": table_attr(routes)}
@@ -303,7 +304,7 @@ class _Writer:
             )
 
     def buffer(self, buffer: Buffer) -> None:
-        type_ = place.BufferType.of(buffer.value.type)
+        type_ = buffer.type
         if buffer.source is not None:
             op: Operation = place.AliasOp.create(
                 operands=[self.values[buffer.source]],
@@ -312,7 +313,7 @@ class _Writer:
             )
         else:
             op = place.BufferOp.create(properties=_buffer_properties(buffer), result_types=[type_])
-        name = _value_name(buffer.value)
+        name = _value_name(buffer.value) if buffer.run is None else None
         if name is not None:
             op.attributes["value"] = name
         self.values[buffer] = self.add(op).results[0]

@@ -49,9 +49,10 @@ class EstimateHeat(ModulePass):
         layer_s, total_j = np.zeros(chips * target.stack.layers), 0.0
         for program in whole:
             if isinstance(program, place.ProgramOp) and program.sites is not None:
-                count = reads.get(program.result, 0)
+                count = reads.get(program.result, 0) / program.copies
                 seconds, joules = _estimate(program, target, count, len(layer_s))
                 layer_s, total_j = layer_s + seconds, total_j + joules
+        layer_s /= target.controller.sequencers_per_layer
         busy_s = max(_digital_s(whole, target).values())
         heat = Heat(
             thermal_network(target),
@@ -77,7 +78,7 @@ def _reads(whole: list[Operation]) -> dict[SSAValue, int]:
 
 
 def _estimate(
-    program: place.ProgramOp, target: MemcapTarget, reads: int, layers: int
+    program: place.ProgramOp, target: MemcapTarget, reads: float, layers: int
 ) -> tuple[np.ndarray, float]:
     """Write the energy of a matrix's tiles; seconds of each layer's controller, and joules."""
     assert program.sites is not None
@@ -103,5 +104,5 @@ def _digital_s(whole: list[Operation], target: MemcapTarget) -> dict[str, float]
                 flops = 2 * work.macs + work.elementwise
                 busy_s["host"] += host_latency_s(target, flops, 0)
             else:
-                busy_s["vector"] += vector_latency_s(target, work.by_class())
+                busy_s["vector"] += vector_latency_s(target, work.by_class(0))
     return busy_s

@@ -90,15 +90,18 @@ class PlaceTiles(ModulePass):
         loose = sites[:, 0] < 0
         tiles = _tiles_of(programs, loose)
         free = FreeSites.of(grid, sites[~loose, :3])
+        # Copies work at the same time, so none of their tiles may share an array.
+        alone = np.repeat([p.copy is not None for p in programs], _counts(programs))[loose]
         packing = pack_tiles(
             tiles.sizes,
             grid.array_rows,
             grid.array_cols,
             owner=tiles.owner,
-            positions=np.array([positions_of(p) for p in programs]),
+            positions=_reads(programs),
             read_cost=_read_cost(target),
             arrays=int(free.whole.sum()),
             sharing=_sharing(self.packing),
+            alone=alone,
         )
         if free.room_for(extents_of(tiles, packing)) < packing.arrays:
             return False
@@ -155,15 +158,27 @@ def _fixed_sites(
     return tables
 
 
+def _counts(programs: Sequence[tile.ProgramOp]) -> list[int]:
+    return [len(p.tile_table) for p in programs]
+
+
 def _tiles_of(programs: Sequence[tile.ProgramOp], loose: np.ndarray) -> PlaceableTiles:
-    """The ``loose`` tiles (bool, of all) of ``programs``."""
-    tables = [p.tile_table for p in programs]
-    counts = [len(t) for t in tables]
+    """The ``loose`` tiles (bool, of all); each copy of a matrix is a matrix of its own."""
+    counts, reads = _counts(programs), _reads(programs)
+    first = np.cumsum([0, *(p.copies for p in programs)])
+    copies = [p.copy_of_tile for p in programs]
+    copy = [np.zeros(n) if c is None else c for c, n in zip(copies, counts, strict=True)]
+    owner = np.repeat(first[:-1], counts) + np.concatenate(copy).astype(np.int64)
     return PlaceableTiles(
-        np.concatenate(tables)[loose],
-        np.repeat(np.arange(len(programs)), counts)[loose],
-        np.repeat([max(positions_of(p), 1) for p in programs], counts)[loose],
+        np.concatenate([p.tile_table for p in programs])[loose],
+        owner[loose],
+        np.maximum(reads[owner], 1)[loose],
     )
+
+
+def _reads(programs: Sequence[tile.ProgramOp]) -> np.ndarray:
+    """Positions that each matrix, and each copy of one, reads in an inference, [copies of all]."""
+    return np.concatenate([np.full(p.copies, positions_of(p) / p.copies) for p in programs])
 
 
 def positions_of(program: tile.ProgramOp) -> int:
@@ -179,7 +194,7 @@ def _layer_heat_j(programs: Sequence[tile.ProgramOp], target: MemcapTarget) -> n
     heat = []
     for program in programs:
         bits = None if program.adc_bits is None else program.adc_bits.value.data
-        sizes, reads = program.tile_table[:, [2, 4]], positions_of(program)
+        sizes, reads = program.tile_table[:, [2, 4]], positions_of(program) / program.copies
         heat.append(tile_heat_j(target, sizes, reads, adc_bits=bits)[:, 0])
     return np.concatenate(heat)
 

@@ -11,18 +11,20 @@ from around it lives until the loop ends.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from math import prod
 
 import numpy as np
 from xdsl.ir import Block, Operation, SSAValue
 
 from ...dialects import graph, tile
-from ...dialects.control import IfOp, LoopOp, captured_values
+from ...dialects.control import ControlOp, IfOp, LoopOp, captured_values
 from ...dialects.place import BufferType
 from ...dialects.shapes import row_major
 from ...dialects.tensor_ops import TensorOp
-from ...dialects.types import dtype_of, shape_of
+from ...dialects.types import dtype_of, shape_of, tensor_type
 from ...errors import CapacityError
 from .buffers import allocate
+from .joined import Run, find_runs
 
 HOST = "host"
 
@@ -34,6 +36,8 @@ class Buffer:
     value: SSAValue
     memory: str
     source: "Buffer | None" = None
+    run: Run | None = None
+    """The values side by side that the buffer is for; ``value`` is one of them."""
     offset: int = 0
     constant: graph.ConstantOp | None = None
     port: str | None = None
@@ -48,8 +52,14 @@ class Buffer:
         return buffer
 
     @property
+    def type(self) -> BufferType:
+        if self.run is None:
+            return BufferType.of(self.value.type)
+        return BufferType.of(tensor_type((self.run.nbytes,), np.dtype(np.uint8)))
+
+    @property
     def nbytes(self) -> int:
-        return BufferType.of(self.value.type).nbytes
+        return self.type.nbytes
 
 
 @dataclass(slots=True, eq=False)
@@ -100,6 +110,9 @@ class Planner:
         #: For each block of control flow around, the homes that are only filled inside it.
         self._scopes: list[list[tuple[SSAValue, str]]] = []
         self._homes: dict[SSAValue, dict[str, Buffer]] = {}
+        self._runs: dict[SSAValue, Run] = {}
+        self._joined: dict[SSAValue, tuple[SSAValue, Run]] = {}
+        self._run_buffers: dict[Run, Buffer] = {}
         self._constants: dict[SSAValue, graph.ConstantOp] = {}
         self._constant_bytes: dict[str, int] = dict.fromkeys(machine.memory_bytes, 0)
 
@@ -115,6 +128,7 @@ class Planner:
         wanted: dict[SSAValue, list[str]] = {}
         for value, name in outputs:
             wanted.setdefault(value, []).append(name)
+        self._runs, self._joined = find_runs(ops, self._free_values(ops))
         for op in ops:
             self._plan_op(op)
             for result in op.results:
@@ -134,6 +148,24 @@ class Planner:
             self.buffers.append(target)
             self._slot("dma", None, [source], [target])
 
+    def _free_values(self, ops: Sequence[Operation]) -> dict[SSAValue, SSAValue]:
+        """What may be computed anywhere in the vector engine's memory, by itself and its views."""
+        free: dict[SSAValue, SSAValue] = {}
+        for op in ops:
+            if isinstance(op, ControlOp) or not op.results:
+                continue
+            if renamed_offset(op) is not None:
+                source = free.get(op.operands[0])
+                if source is not None and prod(shape_of(source)) == prod(shape_of(op.results[0])):
+                    free[op.results[0]] = source
+            elif _takes_a_slot(op) and self._joins(op):
+                free |= {result: result for result in op.results}
+        return free
+
+    def _joins(self, op: Operation) -> bool:
+        """Whether results of ``op`` are computed where concatenations are."""
+        return self.machine.unit_memory[self.unit_of(op)] == self.machine.unit_memory.get("vector")
+
     def _is_computed_at_port(self, buffer: Buffer) -> bool:
         """Whether a buffer can be an output as it is."""
         return _is_plain(buffer) and buffer.memory == self.machine.port_memory
@@ -151,6 +183,10 @@ class Planner:
         unit = self.unit_of(op)
         memory = self.machine.unit_memory[unit]
         operands = [x for x in op.operands if not isinstance(x.type, tile.CrossbarType)]
+        if op.results and op.results[0] in self._joined:
+            first, run = self._joined[op.results[0]]
+            self._alias(op.results[0], self._run_buffers[run], run.start[first])
+            return
         offset = renamed_offset(op)
         if offset is not None:
             self._plan_alias(op, operands[0], offset, unit)
@@ -164,6 +200,11 @@ class Planner:
         self._slot(unit, op, reads, writes)
 
     def _result(self, value: SSAValue, memory: str) -> Buffer:
+        if (run := self._runs.get(value)) is not None:
+            if run not in self._run_buffers:
+                self._run_buffers[run] = Buffer(value, memory, run=run)
+                self.buffers.append(self._run_buffers[run])
+            return self._alias(value, self._run_buffers[run], run.start[value])
         target = self._wanted_in.get(value)
         if target is None or target.memory != memory:
             return self._new(value, memory)

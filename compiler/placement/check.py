@@ -14,6 +14,7 @@ import numpy as np
 from ...backends.targets.chips import within_chip
 from ...backends.targets.defects import DefectTables
 from ...dialects.route_table import PORT, path_hops
+from ...dialects.tile_table import lots
 from .machine import SiteGrid
 
 #: Faults of one kind that are told of one matrix.
@@ -26,9 +27,9 @@ _PAIRS = 1 << 20
 class PlacedMatrix:
     """A matrix in arrays: its tables ``tiles`` [T, 5], ``sites`` [T, 5] and ``routes`` [T, 4].
 
-    ``rounds`` [T] is above 0 for tiles that a reload writes (check_residency.py); None: all stay.
-    ``fixed`` [T, 5] are the sites that were asked for, layer -1 where none was; ``numbers`` [T] how
-    tiles are called where these are not all.
+    ``rounds`` [T] is above 0 for tiles that a reload writes (check_residency.py), ``copy`` [T] the
+    copy of the matrix; None: all stay, there is one. ``fixed`` [T, 5] are the sites that were asked
+    for, layer -1 where none was; ``numbers`` [T] how tiles are called where these are not all.
     """
 
     name: str
@@ -37,6 +38,7 @@ class PlacedMatrix:
     routes: np.ndarray | None
     rounds: np.ndarray | None = None
     fixed: np.ndarray | None = None
+    copy: np.ndarray | None = None
     numbers: np.ndarray | None = None
 
     def tile(self, index: int) -> str:
@@ -107,8 +109,13 @@ def _check_routes(matrix: PlacedMatrix, grid: SiteGrid) -> list[str]:
     routes, count = np.asarray(matrix.routes, np.int64), len(matrix.tiles)
     if len(routes) != count:
         return [f"{matrix.name}: {count} tiles need a route each, got {len(routes)}"]
-    layer, group = matrix.sites[:, 0], matrix.tiles[:, 0]
-    written = np.zeros(count) if matrix.rounds is None else matrix.rounds
+    none = np.zeros(count, np.int64)
+    lot = lots(
+        matrix.sites,
+        none if matrix.rounds is None else matrix.rounds,
+        none if matrix.copy is None else matrix.copy,
+    )
+    group = matrix.tiles[:, 0]
     faults = []
     for parent, block, what in ((0, 1, "x_from"), (2, 3, "y_to")):
         outside = np.flatnonzero((routes[:, parent] < PORT) | (routes[:, parent] >= count))
@@ -122,11 +129,11 @@ def _check_routes(matrix: PlacedMatrix, grid: SiteGrid) -> list[str]:
         other = np.where(routes[:, parent] < 0, np.arange(count), routes[:, parent])
         start = matrix.tiles[:, block]
         strange = (start[other] != start) | (group[other] != group)
-        strange |= (layer[other] != layer) | (written[other] != written)
+        strange |= lot[other] != lot
         for tile in np.flatnonzero(strange)[:3]:
             faults.append(
                 f"{matrix.name}: {what} of tile {tile} is tile {other[tile]}, which is not in its "
-                f"{'row' if parent == 0 else 'column'} block, layer and round"
+                f"{'row' if parent == 0 else 'column'} block, layer, round and copy"
             )
         if path_hops(routes[:, parent], np.zeros(count)) is None:
             faults.append(f"{matrix.name}: the legs by {what} go in a circle, not to the port")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...backends.targets import SUM_BYTES, MemcapTarget
-from ...dialects.route_table import product_traffic
+from ...dialects.route_table import other_ends
 from .assign import assign_sites
 from .choose_layers import choose_layers
 from .free_sites import FreeSites
@@ -157,17 +157,13 @@ def extents_of(tiles: PlaceableTiles, packing: Packing) -> np.ndarray:
 def _trees_pj(tiles: PlaceableTiles, site: np.ndarray, grid: SiteGrid, links: LinkCosts) -> float:
     """Energy of all trees of tiles in one layer at ``site`` [T] (row * cols + col), pJ."""
     sites = np.zeros((len(site), 5), np.int32)
-    sites[:, 1:3] = np.stack(np.divmod(site, grid.cols), axis=1)
-    order = np.argsort(tiles.owner, kind="stable")
-    energy = 0.0
-    for mine in np.split(order, np.flatnonzero(np.diff(tiles.owner[order])) + 1):
-        table, at = tiles.table[mine], sites[mine]
-        size = links.x_bytes, links.y_bytes
-        routes = route_tiles(table, at, np.zeros(len(mine), np.int32), grid, *size)
-        for traffic in product_traffic(table, at, routes, (grid.rows, grid.cols), *size):
-            along_rows = traffic.byte_hops - traffic.byte_rows
-            pj = along_rows * links.col_pj + traffic.byte_rows * links.row_pj
-            energy += float(tiles.positions[mine[0]]) * pj
+    stacks = sites[:, 1:3] = np.stack(np.divmod(site, grid.cols), axis=1)
+    lines = links.x_bytes, links.y_bytes
+    routes = route_tiles(tiles.table, sites, tiles.owner, grid, *lines)
+    step_pj, energy = np.array([links.row_pj, links.col_pj]), 0.0
+    for parent, size, per_line in ((0, 2, lines[0]), (2, 4, lines[1])):
+        far = np.abs(stacks - other_ends(routes[:, parent], stacks, grid.port)) @ step_pj
+        energy += float((tiles.table[:, size] * per_line * tiles.positions) @ far)
     return energy
 
 

@@ -55,12 +55,13 @@ class EventOrder:
 class StackGuard:
     """Lets at most ``active`` layers of one stack work at a time.
 
-    Each stack has ``active`` lanes. Work of a layer takes the lane that the layer had last, where
-    its own stream keeps order, or else the lane used longest ago, whose work it must wait for.
+    Each stack has ``active`` lanes. Work of a layer takes the lane that the layer had last, or else
+    the lane used longest ago, and must wait for the work there. So an array, too, does one thing at
+    a time, also where a layer has ``several`` sequencers.
     """
 
-    def __init__(self, stacks: int, layers: int, active: int) -> None:
-        self.unlimited = active >= layers
+    def __init__(self, stacks: int, layers: int, active: int, several: bool = False) -> None:
+        self.unlimited = active >= layers and not several
         lanes = 0 if self.unlimited else active
         self._event = np.full((stacks, lanes), -1, np.int64)
         self._layer = np.full((stacks, lanes), -1, np.int64)

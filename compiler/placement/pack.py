@@ -37,18 +37,21 @@ def pack_tiles(
     sharing: Sharing = "auto",
     tries: int = TRIES,
     seed: int = 0,
+    alone: np.ndarray | None = None,
 ) -> Packing:
     """Pack tiles of ``sizes`` int [T, 2] (rows, cols), none larger than an array.
 
     ``owner`` int [T] is the matrix of each tile and ``positions`` int [M] how often each matrix is
     read in an inference (once where it is not said); ``read_cost`` is what a round of reads costs,
     and each of its columns. ``arrays`` is how many there are: more are used only where the densest
-    packing found needs more. Without an owner tiles are packed densely.
+    packing found needs more. Without an owner tiles are packed densely. Those of ``alone`` (bool
+    [T]) have an array each.
     """
     sizes = np.asarray(sizes, np.int64).reshape(-1, 2)
     # What leaves no room for any tile beside or above it has an array of its own.
-    least = sizes.min(axis=0, initial=max(array_rows, array_cols))
-    alone = (sizes > np.array([array_rows, array_cols]) - least).all(axis=1)
+    single = np.zeros(len(sizes), bool) if alone is None else alone
+    least = sizes[~single].min(axis=0, initial=max(array_rows, array_cols))
+    alone = single | (sizes > np.array([array_rows, array_cols]) - least).all(axis=1)
     taken = int(alone.sum())
     rest = sizes[~alone]
     left = None if arrays is None else arrays - taken

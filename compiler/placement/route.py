@@ -21,26 +21,24 @@ _LOT = 1024
 def route_tiles(
     tiles: np.ndarray,
     sites: np.ndarray,
-    rounds: np.ndarray,
+    lot: np.ndarray,
     grid: SiteGrid,
     x_bytes: float,
     y_bytes: float,
 ) -> np.ndarray:
     """Route table of a matrix, int32 [T, 4] in the order of ``ROUTE_COLUMNS``.
 
-    ``tiles`` [T, 5], ``sites`` [T, 5] and ``rounds`` [T] are its tables: tiles of different layers
-    or rounds have trees of their own. ``x_bytes`` is what a position sends to one row, ``y_bytes``
-    what comes back from one column of weights.
+    ``tiles`` [T, 5] and ``sites`` [T, 5] are its tables; tiles of different ``lot`` [T]
+    (``tile_table.lots``) have trees of their own. ``x_bytes`` is what a position sends to one row,
+    ``y_bytes`` what comes back from one column of weights.
     """
     routes = np.zeros((len(tiles), len(ROUTE_COLUMNS)), np.int32)
     tiles, sites = np.asarray(tiles, np.int32), np.asarray(sites, np.int32)
     stacks = np.ascontiguousarray(sites[:, 1:3].astype(np.int64))
     port = np.array(grid.port, np.int64)
-    # Which tiles work together: one number for each layer and round.
-    together = sites[:, 0].astype(np.int64) * (int(np.max(rounds, initial=0)) + 1) + rounds
     legs = []
     for parent, block, per_line, size in ((0, 1, x_bytes, 2), (2, 3, y_bytes, 4)):
-        order, starts = _blocks(together, tiles[:, 0], tiles[:, block])
+        order, starts = _blocks(lot, tiles[:, 0], tiles[:, block])
         grown = np.empty(len(tiles), np.int64)
         parents = np.full(len(tiles), PORT, np.int64)
         _grow_trees(order, starts, stacks, port, parents, grown)
@@ -52,11 +50,11 @@ def route_tiles(
         )
     column = np.concatenate([np.full(len(leg[1]), leg[0]) for leg in legs])
     tile, start, end, nbytes = (np.concatenate([leg[i] for leg in legs]) for i in range(1, 5))
-    lot = together[tile]
-    order = np.argsort(lot, kind="stable")
+    of_leg = lot[tile]
+    order = np.argsort(of_leg, kind="stable")
     bends = np.zeros(len(order), np.int32)
     mesh = np.array([grid.rows, grid.cols], np.int64)
-    _choose_bends(lot[order], start[order], end[order], nbytes[order], mesh, bends)
+    _choose_bends(of_leg[order], start[order], end[order], nbytes[order], mesh, bends)
     routes[tile[order], column[order]] = bends
     return routes
 

@@ -26,7 +26,6 @@ class ProgramMemory:
         self._program = program
         arena = Arena(used_bytes(program.buffers))
         self.views = [arena.view(buffer) for buffer in program.buffers]
-        self._named = named_ranges(program.buffers)
         tensors = program.program.tensors
         for buffer, name in program.constants:
             if not name:
@@ -55,17 +54,27 @@ class ProgramMemory:
     def watch(self, observe: Observer) -> Completed:
         """A function to call with the buffers that have just been completed.
 
-        ``observe`` then sees every ONNX value that they hold, each once in the life of the
+        ``observe`` then sees every ONNX value that they complete, each once in the life of the
         function; the inputs' at once.
         """
+        buffers = self._program.buffers
+        unseen = named_by_root(buffers)
+        written: dict[int, list[tuple[int, int]]] = {}
         seen: set[str] = set()
 
-        def completed(buffers: Iterable[int]) -> None:
-            for buffer in buffers:
-                for number, value in self._named.get(buffer, ()):
-                    if value not in seen:
-                        seen.add(value)
-                        observe(value, self.views[number])
+        def completed(numbers: Iterable[int]) -> None:
+            for number in numbers:
+                root = root_of(buffers, number)
+                if not unseen.get(root):
+                    continue
+                written[root] = add_range(written.get(root, []), _bytes_of(buffers[number]))
+                for named, value in list(unseen[root].items()):
+                    start, end = _bytes_of(buffers[named])
+                    if any(a <= start and end <= b for a, b in written[root]):
+                        del unseen[root][named]
+                        if value not in seen:
+                            seen.add(value)
+                            observe(value, self.views[named])
 
         completed(port.buffer for port in self._program.inputs)
         return completed
@@ -79,14 +88,29 @@ def without_weights() -> ProgramError:
     )
 
 
-def named_ranges(buffers: Sequence[BufferEntry]) -> dict[int, list[tuple[int, str]]]:
-    """By buffer, the buffers with an ONNX value that are complete once it is: itself, its parts."""
-    found: dict[int, list[tuple[int, str]]] = {}
+def root_of(buffers: Sequence[BufferEntry], number: int) -> int:
+    """The buffer that ``number`` is a range of."""
+    source = buffers[number].source
+    while source is not None:
+        number, source = source, buffers[source].source
+    return number
+
+
+def named_by_root(buffers: Sequence[BufferEntry]) -> dict[int, dict[int, str]]:
+    """By buffer that is no range of another, the ranges of it that hold an ONNX value."""
+    found: dict[int, dict[int, str]] = {}
     for number, entry in enumerate(buffers):
-        if entry.value is None:
-            continue
-        owner: int | None = number
-        while owner is not None:
-            found.setdefault(owner, []).append((number, entry.value))
-            owner = buffers[owner].source
+        if entry.value is not None:
+            found.setdefault(root_of(buffers, number), {})[number] = entry.value
     return found
+
+
+def add_range(ranges: list[tuple[int, int]], new: tuple[int, int]) -> list[tuple[int, int]]:
+    """``ranges``, apart from each other, with ``new``."""
+    apart = [r for r in ranges if r[1] < new[0] or r[0] > new[1]]
+    touching = [new, *(r for r in ranges if not (r[1] < new[0] or r[0] > new[1]))]
+    return [*apart, (min(a for a, _ in touching), max(b for _, b in touching))]
+
+
+def _bytes_of(entry: BufferEntry) -> tuple[int, int]:
+    return entry.offset, entry.end

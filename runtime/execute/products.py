@@ -1,12 +1,14 @@
 """The matrices of a program on their arrays: partial sums of tile ranges, and input statistics."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ...backends.memcap.decode import Matrix, MemcapProgram
 from ...backends.targets.chips import own_sites
 from ...backends.targets.slicing import mean_level
+from ...dialects.tile_table import position_bounds
 from ...errors import ProgramError
 from .crossbar import Mode as ArrayMode
 from .crossbar import PreparedMatrix, prepare_matrix, run_exact, run_matrix
@@ -14,6 +16,15 @@ from .crossbar import PreparedMatrix, prepare_matrix, run_exact, run_matrix
 Tiles = tuple[int, int]
 #: Called with the number of a matrix and the input of one of its products.
 InputObserver = Callable[[int, np.ndarray], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Share:
+    """Tiles (indices, rising) that read the positions of the copies ``first .. end``."""
+
+    tiles: np.ndarray
+    first: int
+    end: int
 
 
 class Products:
@@ -33,7 +44,8 @@ class Products:
             raise ProgramError(f"mode must be exact, quantized or noisy, came {mode!r}")
         self.program, self.mode, self.seed = program, mode, seed
         self._observe = observe
-        self._prepared: dict[tuple[int, Tiles], PreparedMatrix] = {}
+        self._shares: dict[tuple[int, Tiles], list[_Share]] = {}
+        self._prepared: dict[tuple[int, bytes], PreparedMatrix] = {}
         self._squares: dict[int, float] = {}
         self._counts: dict[int, int] = {}
         self._levels: dict[int, float] = {}
@@ -81,29 +93,62 @@ class Products:
         matrix = self.program.matrices[number]
         lead = x.shape[:-1]
         rows = x if matrix.shape[0] > 1 else x[None]
-        if self.mode == "exact":
-            y = self._exact(number, tiles, rows)
+        bounds = position_bounds(rows.shape[1], matrix.copies)
+        parts = [
+            (share.tiles, bounds[share.first], bounds[share.end])
+            for share in self._shares_of(number, tiles)
+            if bounds[share.first] < bounds[share.end]
+        ]
+        if len(parts) == 1 and parts[0][1:] == (0, rows.shape[1]):
+            y = self._run_share(number, parts[0][0], rows, stream, 0)
         else:
-            prepared = self._prepare(number, tiles)
-            wide = np.ascontiguousarray(rows, np.float32)
-            y = run_matrix(prepared, wide, matrix.input_scale, stream)
-            if matrix.bias is not None and tiles[0] == 0:
-                y += self.program.program.tensors[matrix.bias][:, None]
+            dtype = np.float64 if self.mode == "exact" else np.float32
+            y = np.zeros((*rows.shape[:2], matrix.shape[2]), dtype)
+            for index, begin, end in parts:
+                some = slice(begin, end)
+                y[:, some] = self._run_share(number, index, rows[:, some], stream, begin)
+        if self.mode != "exact" and matrix.bias is not None and tiles[0] == 0:
+            y += self.program.program.tensors[matrix.bias][:, None]
         return y.reshape(*lead, matrix.shape[2])
 
-    def _exact(self, number: int, tiles: Tiles, x: np.ndarray) -> np.ndarray:
-        matrix = self.program.matrices[number]
-        assert matrix.weights is not None
-        weights = self.program.program.tensors[matrix.weights]
-        return run_exact(weights, matrix.tiles[slice(*tiles)], x)
+    def _shares_of(self, number: int, tiles: Tiles) -> "list[_Share]":
+        """Which of ``tiles`` read which positions.
 
-    def _prepare(self, number: int, tiles: Tiles) -> PreparedMatrix:
+        Where only codes count, neighbouring copies with the same tiles are read as one.
+        """
         key = (number, tiles)
+        if key not in self._shares:
+            matrix = self.program.matrices[number]
+            shares: list[_Share] = []
+            same: bytes | None = None
+            for copy in np.unique(matrix.copy[slice(*tiles)]).tolist():
+                index = tiles[0] + np.flatnonzero(matrix.copy[slice(*tiles)] == copy)
+                held = matrix.tiles[index].tobytes() + matrix.adc_range[index].tobytes()
+                if self.mode != "noisy" and shares and held == same and shares[-1].end == copy:
+                    shares[-1] = replace(shares[-1], end=copy + 1)
+                else:
+                    shares.append(_Share(index, copy, copy + 1))
+                same = held
+            self._shares[key] = shares
+        return self._shares[key]
+
+    def _run_share(
+        self, number: int, index: np.ndarray, x: np.ndarray, stream: int, first: int
+    ) -> np.ndarray:
+        """What the tiles ``index`` make of the positions ``x [G, P, K]`` from ``first`` on."""
+        matrix = self.program.matrices[number]
+        if self.mode == "exact":
+            assert matrix.weights is not None
+            return run_exact(self.program.program.tensors[matrix.weights], matrix.tiles[index], x)
+        wide = np.ascontiguousarray(x, np.float32)
+        return run_matrix(self._prepare(number, index), wide, matrix.input_scale, stream, first)
+
+    def _prepare(self, number: int, part: np.ndarray) -> PreparedMatrix:
+        key = (number, part.tobytes())
         if key not in self._prepared:
             matrix, tensors = self.program.matrices[number], self.program.program.tensors
             assert matrix.codes is not None
             assert matrix.scale is not None
-            part = slice(*tiles)
             worst = np.finfo(np.float32).max
             codes, scale = tensors[matrix.codes], tensors[matrix.scale]
             sites = own_sites(matrix.sites[part], self.program.target)
@@ -121,17 +166,17 @@ class Products:
                 ranges,
                 partial=True,
                 adc_bits=matrix.adc_bits,
-                correction=self._correction(matrix, tiles) if mode == "noisy" else None,
+                correction=self._correction(matrix, part) if mode == "noisy" else None,
             )
         return self._prepared[key]
 
-    def _correction(self, matrix: Matrix, tiles: Tiles) -> np.ndarray | None:
-        """What the digital side multiplies the columns of ``tiles`` by, ``[slices, C]``."""
+    def _correction(self, matrix: Matrix, part: np.ndarray) -> np.ndarray | None:
+        """What the digital side multiplies the columns of tiles ``part`` by, ``[slices, C]``."""
         if matrix.gain is None or not self.program.target.noise.is_on("divider"):
             return None
-        ends = np.cumsum([0, *matrix.tiles[:, 4]])
+        tile_of_column = np.repeat(np.arange(len(matrix.tiles)), matrix.tiles[:, 4])
         gain = self.program.program.tensors[matrix.gain]
-        return np.float32(1) / gain[:, ends[tiles[0]] : ends[tiles[1]]]
+        return np.float32(1) / gain[:, np.isin(tile_of_column, part)]
 
 
 def _check_stored(matrix: Matrix, mode: str) -> None:

@@ -85,6 +85,7 @@ def conv(
         "high": tuple(high),
         "groups": groups,
         "count_include_pad": False,
+        "channels_last": False,
     }
     cols_shape = (positions, depth) if groups == 1 else (groups, positions, depth)
     cols = run_kernel(Kernel("window", fields), [x], cols_shape, x.dtype)

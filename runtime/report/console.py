@@ -59,6 +59,9 @@ def print_compilation(report: Mapping[str, Any]) -> None:
     rows += _memories(report.get("memory_bytes", {}), report.get("buffers", {}))
     if heat := report.get("temperature_c"):
         rows.append(("temperature", f"{_temperature(heat)}, by the arrays alone"))
+        if copies := report.get("copies"):
+            spent = counted(used - report["arrays"]["needed"], "array")
+            rows.append(("copies", f"up to {max(copies.values())} of a matrix, {spent} of these"))
     if (schedule := report.get("schedule")) is not None:
         rows.append(
             (

@@ -1,10 +1,12 @@
 """Time and energy of a memcap program: one task an instruction, energies by part.
 
 Timing never looks at values. A product streams: the first position pays the way to the furthest
-array and back, then the arrays read position after position, or the fullest link carries them if
-that is slower. Tiles that share an array are read in as many rounds as ``read_rounds`` says.
-Streamed tiles are written round by round: the first by RELOAD, each other one before its part of
-the product, which CONVERT counts. RELOADs that follow each other in a stream write side by side.
+array and back; in between the arrays read position after position while the links carry inputs
+there and sums back, as quickly as the fullest of them can. The links of the port serve one product
+after another, one each way. The copies of a matrix read shares of the positions at the same time.
+Tiles that share an array are read in as many rounds as ``read_rounds`` says. Streamed tiles are
+written round by round: the first by RELOAD, each other one before its part of the product, which
+CONVERT counts. RELOADs that follow each other in a stream write side by side.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,8 +20,10 @@ from ...backends.memcap.decode import MemcapProgram
 from ...backends.memcap.isa import Instruction, Opcode, Stream
 from ...backends.tables import BufferEntry
 from ...backends.targets import MemcapTarget
+from ...backends.targets.chips import on_chip
 from ...backends.targets.memcap_cost import (
     ASSUMED_MEAN_SQUARE,
+    ProductTimes,
     carry_energy_j,
     chip_link_energy_j,
     chip_link_latency_s,
@@ -28,14 +32,14 @@ from ...backends.targets.memcap_cost import (
     host_latency_s,
     leakage_j,
     mvm_energy_j,
-    mvm_latency_s,
+    product_latency_s,
+    range_search,
+    range_search_latency_s,
     reload_latency_s,
-    settle_latency_s,
     sram_energy_j,
     sram_latency_s,
     stored_bytes,
     traffic_energy_j,
-    traffic_latency_s,
     vector_energy_j,
     vector_latency_s,
     write_energy_j,
@@ -49,6 +53,8 @@ from .tile_sums import TileSums, WrittenRound
 from .timed_program import TileSpan, TimedProgram, run_inside
 
 HOST_LINK = "host_link"
+#: The links between the port of a chip and its arrays: inputs go out, sums come back.
+LINK_OUT, LINK_BACK = "link_out", "link_back"
 _NO_ROUND = WrittenRound(0, 0)
 
 
@@ -92,51 +98,101 @@ def _time_block(
     block_runs: Mapping[int, float],
 ) -> TimedProgram:
     """One run of a block, without leakage; ``timed`` has the blocks that it runs."""
-    tasks: list[Task] = []
-    of_event: dict[int, int] = {}
-    waiting: list[tuple[int, tuple[int, ...]]] = []
-    parts: dict[str, float] = {}
-    work, array_macs = Work(), 0
-    reads: dict[TileSpan, float] = {}
-    seconds: dict[str, float] = {}
-    program = costs.program
+    block = _Block(costs, timed, block_runs)
     for stream in streams:
-        costs.begin_stream()
-        pending: list[int] = []
-        for instruction in stream.instructions:
-            if instruction.opcode is Opcode.SYNC:
-                pending += instruction.events
-            elif instruction.opcode is not Opcode.HALT:
-                of_event[instruction.event] = len(tasks)
-                waiting.append((len(tasks), tuple(pending)))
-                pending = []
-                if instruction.opcode is Opcode.CONTROL:
-                    control = program.controls[instruction.index]
-                    inner = run_inside(control, timed, block_runs)
-                    tasks.append(Task(stream.unit, inner.duration_s, inside_s=inner.busy_s))
-                    parts = add_parts(parts, inner.parts_j)
-                    seconds = add_parts(seconds, inner.node_s)
-                    work += inner.work
-                    array_macs += inner.array_macs
-                    reads = add_parts(reads, inner.reads)
-                    continue
-                cost = costs.of(instruction)
-                tasks.append(Task(stream.unit, cost.duration_s, (), cost.resources))
-                node = program.node(instruction) or "(transfer)"
-                seconds[node] = seconds.get(node, 0.0) + cost.duration_s
-                parts = add_parts(parts, cost.parts_j)
-                done = costs.work_of(instruction)
-                work += done
-                if instruction.opcode is Opcode.CONVERT:
-                    array_macs += done.macs
-                    span = (instruction.index, *instruction.tiles)
-                    reads[span] = reads.get(span, 0.0) + costs.positions(instruction)
-    for task, events in waiting:
-        if events:
-            tasks[task] = replace(tasks[task], waits=tuple(of_event[e] for e in events))
+        block.add_stream(stream)
     issued = sum(len(stream.instructions) for stream in streams)
-    parts = add_parts(parts, {"controller": controller_energy_j(program.target, issued)})
-    return TimedProgram(run(tasks), parts, work, array_macs, seconds, reads)
+    energy = {"controller": controller_energy_j(costs.target, issued)}
+    parts = add_parts(block.parts_j, energy)
+    timeline = run(block.tied_tasks())
+    return TimedProgram(timeline, parts, block.work, block.array_macs, block.seconds, block.reads)
+
+
+class _Block:
+    """Takes the streams of a block and makes tasks of their instructions."""
+
+    def __init__(
+        self,
+        costs: "_Costs",
+        timed: Mapping[int, TimedProgram],
+        block_runs: Mapping[int, float],
+    ) -> None:
+        self.costs, self.timed, self.block_runs = costs, timed, block_runs
+        self.parts_j: dict[str, float] = {}
+        self.work, self.array_macs = Work(), 0
+        self.seconds: dict[str, float] = {}
+        self.reads: dict[TileSpan, float] = {}
+        self._tasks: list[Task] = []
+        self._of_event: dict[int, int] = {}
+        #: By task, the events and the tasks that it waits for.
+        self._waits: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
+
+    def add_stream(self, stream: Stream) -> None:
+        self.costs.begin_stream()
+        pending: list[int] = []
+        carried: tuple[int, ...] = ()  # the link tasks of the product under way
+        for i in stream.instructions:
+            if i.opcode is Opcode.SYNC:
+                pending += i.events
+            elif i.opcode is not Opcode.HALT:
+                after = carried if i.opcode is Opcode.ACCUMULATE else ()
+                add = self._add_control if i.opcode is Opcode.CONTROL else self._add
+                add(stream.unit, i, tuple(pending), after)
+                pending = []
+                if i.opcode is Opcode.DRIVE:
+                    carried = self._carry(i)
+
+    def tied_tasks(self) -> list[Task]:
+        """The tasks with what they wait for, once all streams are there."""
+        return [
+            replace(task, waits=(*(self._of_event[e] for e in events), *after))
+            for task, (events, after) in zip(self._tasks, self._waits, strict=True)
+        ]
+
+    def _append(self, task: Task, events: tuple[int, ...], after: tuple[int, ...]) -> None:
+        self._tasks.append(task)
+        self._waits.append((events, after))
+
+    def _add(
+        self, unit: str, i: Instruction, events: tuple[int, ...], after: tuple[int, ...]
+    ) -> None:
+        cost, search_s = self.costs.of(i), self.costs.search_s(i)
+        if search_s:
+            self._append(Task(unit, search_s), events, ())
+            events = ()
+        self._of_event[i.event] = len(self._tasks)
+        self._append(Task(unit, cost.duration_s, (), cost.resources), events, after)
+        node = self.costs.program.node(i) or "(transfer)"
+        self.seconds[node] = self.seconds.get(node, 0.0) + search_s + cost.duration_s
+        self.parts_j = add_parts(self.parts_j, cost.parts_j)
+        done = self.costs.work_of(i)
+        self.work += done
+        if i.opcode is Opcode.CONVERT:
+            self.array_macs += done.macs
+            self.reads = add_parts(self.reads, {(i.index, *i.tiles): self.costs.tile_reads(i)})
+
+    def _add_control(
+        self, unit: str, i: Instruction, events: tuple[int, ...], after: tuple[int, ...]
+    ) -> None:
+        control = self.costs.program.controls[i.index]
+        inner = run_inside(control, self.timed, self.block_runs)
+        self._of_event[i.event] = len(self._tasks)
+        self._append(Task(unit, inner.duration_s, inside_s=inner.busy_s), events, after)
+        self.parts_j = add_parts(self.parts_j, inner.parts_j)
+        self.seconds = add_parts(self.seconds, inner.node_s)
+        self.work += inner.work
+        self.array_macs += inner.array_macs
+        self.reads = add_parts(self.reads, inner.reads)
+
+    def _carry(self, drive: Instruction) -> tuple[int, ...]:
+        """The tasks of the links while the arrays of a product read, after its DRIVE."""
+        times, first = self.costs.product_times(drive), len(self._tasks)
+        driven = (first - 1,)
+        links = self.costs.links_of(drive)
+        for link, duration_s in zip(links, (times.inputs_s, times.sums_s), strict=True):
+            if duration_s:
+                self._append(Task(link, duration_s, (), (link,), in_order=False), (), driven)
+        return tuple(range(first, len(self._tasks)))
 
 
 class _Costs:
@@ -154,7 +210,7 @@ class _Costs:
         self.mean_square = mean_square
         self.mean_level = mean_level
         self.host_macs = host_macs
-        self._ranges: dict[tuple[int, int, int], TileSums] = {}
+        self._ranges: dict[tuple[int, int, int, int], TileSums] = {}
         self._cells = ArrayCells.of(
             np.concatenate([np.empty((0, 5), np.int32), *(m.tiles for m in program.matrices)]),
             np.concatenate([np.empty((0, 5), np.int32), *(m.sites for m in program.matrices)]),
@@ -198,15 +254,20 @@ class _Costs:
             (*cost.resources, *held),
         )
 
-    def positions(self, i: Instruction) -> int:
-        """For how many positions a CONVERT reads its tiles."""
-        return self._positions[i.index]
+    def tile_reads(self, i: Instruction) -> float:
+        """For how many positions a CONVERT reads each of its tiles, on average over copies."""
+        return self._positions[i.index] / self.program.matrices[i.index].copies
+
+    def links_of(self, i: Instruction) -> tuple[str, str]:
+        """The links of the chip that has the tiles of ``i``: out of its port, and back."""
+        layer = int(self.program.matrices[i.index].layers[i.tiles[0]])
+        chip = layer // self.target.stack.layers
+        return on_chip(chip, LINK_OUT), on_chip(chip, LINK_BACK)
 
     def work_of(self, instruction: Instruction) -> Work:
         """Arithmetic of an instruction; a product counts at CONVERT."""
         if instruction.opcode is Opcode.CONVERT:
-            tiles = self._range(instruction)
-            return Work(macs=tiles.weights * self._positions[instruction.index])
+            return Work(macs=self._range(instruction).macs)
         if instruction.opcode is Opcode.VECTOR:
             return self._kernel_work(instruction)
         if instruction.opcode is Opcode.HOST:
@@ -226,74 +287,72 @@ class _Costs:
         return kernel_work(self._kernel(i), ins, outs)
 
     def _range(self, i: Instruction) -> TileSums:
-        key = (i.index, *i.tiles)
+        # A reload carries no position: what it writes does not depend on them.
+        key = (i.index, *i.tiles, self._positions.get(i.index, 1))
         if key not in self._ranges:
             matrix = self.program.matrices[i.index]
-            self._ranges[key] = TileSums.of(matrix, i.tiles, self.target, self._cells)
+            self._ranges[key] = TileSums.of(matrix, i.tiles, key[-1], self.target, self._cells)
         return self._ranges[key]
+
+    def product_times(self, i: Instruction) -> ProductTimes:
+        """Times of the product that ``i`` belongs to."""
+        bits = self.program.matrices[i.index].adc_bits
+        return product_latency_s(self.target, self._range(i).load, bits)
+
+    def _searches(self, drive: Instruction) -> bool:
+        """Whether the range of each input vector is found while running: once for a product."""
+        return self.program.matrices[drive.index].input_scale is None and not drive.tiles[0]
+
+    def search_s(self, i: Instruction) -> float:
+        """Time before ``i`` in which the ranges of its inputs are found."""
+        if i.opcode is not Opcode.DRIVE or not self._searches(i):
+            return 0.0
+        x = self._buffer(i.ins[0])
+        return range_search_latency_s(self.target, prod(x.shape), x.nbytes)
 
     def _drive(self, i: Instruction) -> Cost:
         """The first position reaches the furthest array; all positions' codes are carried.
 
         Where the range of each vector is found while running, the vector engine looks for the
-        largest magnitudes before.
+        largest magnitudes before (``search_s``).
         """
-        tiles, x = self._range(i), self._buffer(i.ins[0])
-        self._positions[i.index] = positions = x.shape[-2]
+        x = self._buffer(i.ins[0])
+        self._positions[i.index] = x.shape[-2]
+        tiles = self._range(i)
+        first_s = self.product_times(i).drive_s
         energy = {
-            "links": positions * traffic_energy_j(self.target, tiles.inputs),
-            "sram": sram_energy_j(self.target, x.nbytes),
+            "links": traffic_energy_j(self.target, tiles.inputs),
+            "sram": sram_energy_j(self.target, x.nbytes * tiles.share),
         }
-        first_s = traffic_latency_s(self.target, tiles.inputs, tiles.layer)
-        if self.program.matrices[i.index].input_scale is None and not i.tiles[0]:
-            compared = {"add": float(prod(x.shape))}
-            energy["sram"] *= 2
-            energy["vector"] = vector_energy_j(self.target, compared)
-            first_s += max(
-                vector_latency_s(self.target, compared), sram_latency_s(self.target, x.nbytes)
-            )
-        return Cost(first_s, energy, self._links_of(x))
+        if self._searches(i):
+            energy["sram"] += sram_energy_j(self.target, x.nbytes)
+            energy["vector"] = vector_energy_j(self.target, range_search(prod(x.shape)))
+        return Cost(first_s, energy, (self.links_of(i)[0], *self._host_link(x)))
 
     def _integrate(self, i: Instruction) -> Cost:
-        rounds, _ = self._slowest(i)
-        return Cost(rounds * settle_latency_s(self.target, self._positions[i.index]), {})
-
-    def _slowest(self, i: Instruction) -> tuple[int, float]:
-        """Rounds and time of the array that takes longest to read all positions."""
-        positions, bits = self._positions[i.index], self.program.matrices[i.index].adc_bits
-        times = [
-            (sum(mvm_latency_s(self.target, positions, cols, bits) for cols in rounds), len(rounds))
-            for rounds in self._range(i).rounds
-        ]
-        read_s, count = max(times)
-        return count, read_s
+        return Cost(self.product_times(i).settle_s, {})
 
     def _convert(self, i: Instruction) -> Cost:
-        tiles, positions = self._range(i), self._positions[i.index]
+        tiles = self._range(i)
         bits = self.program.matrices[i.index].adc_bits
-        rounds, read_s = self._slowest(i)
-        settle_s = rounds * settle_latency_s(self.target, positions)
-        link_s = positions * tiles.busiest_link_bytes / (self.target.links.bandwidth_gb_s * 1e9)
-        duration_s = max(read_s, link_s) - settle_s
-        duration_s += sum(map(self._write_s, tiles.written[1:]))
         square = self.mean_square.get(i.index, ASSUMED_MEAN_SQUARE)
         level = self.mean_level.get(i.index)
         parts: dict[str, float] = {}
-        for (rows, cols), count in tiles.sizes.items():
+        for (rows, cols), positions in tiles.sizes.items():
             one = mvm_energy_j(self.target, rows, cols, positions, square, level, adc_bits=bits)
-            parts = add_parts(parts, {name: joules * count for name, joules in one.items()})
-        return Cost(duration_s, parts)
+            parts = add_parts(parts, one)
+        written_s = sum(map(self._write_s, tiles.written[1:]))
+        return Cost(self.product_times(i).convert_s + written_s, parts)
 
     def _accumulate(self, i: Instruction) -> Cost:
         """The last position's sums come back and are added; earlier ones came while reading."""
         tiles, y = self._range(i), self._buffer(i.outs[0])
-        positions = self._positions[i.index]
         energy = {
-            "links": positions * traffic_energy_j(self.target, tiles.sums),
-            "sram": sram_energy_j(self.target, y.nbytes),
+            "links": traffic_energy_j(self.target, tiles.sums),
+            "sram": sram_energy_j(self.target, y.nbytes * tiles.share),
         }
-        last_s = traffic_latency_s(self.target, tiles.sums, tiles.layer)
-        return Cost(last_s, energy, self._links_of(y))
+        held = (self.links_of(i)[1], *self._host_link(y))
+        return Cost(self.product_times(i).accumulate_s, energy, held)
 
     def _reload(self, i: Instruction) -> Cost:
         """Codes come from the host's memory over its link and those of the chip to the arrays."""
@@ -321,8 +380,7 @@ class _Costs:
         work = self._kernel_work(i)
         ins = [self._buffer(n) for n in i.ins]
         outs = [self._buffer(n) for n in i.outs]
-        moved = prod(outs[0].shape) if not work.operations else 0
-        counts = {**work.by_class(), "move": moved}
+        counts = work.by_class(prod(outs[0].shape))
         busy_s = vector_latency_s(self.target, counts)
         energy = {"vector": vector_energy_j(self.target, counts)}
         return self._traffic(ins, outs, busy_s, energy, _touched(self._kernel(i), ins, outs))
@@ -358,7 +416,7 @@ class _Costs:
         return Cost(duration_s, parts, (HOST_LINK,) if far else ())
 
     @staticmethod
-    def _links_of(buffer: BufferEntry) -> tuple[str, ...]:
+    def _host_link(buffer: BufferEntry) -> tuple[str, ...]:
         return (HOST_LINK,) if buffer.memory == "host" else ()
 
 

@@ -7,8 +7,9 @@ import numpy as np
 from ...backends.memcap.decode import Matrix
 from ...backends.targets import SUM_BYTES, MemcapTarget
 from ...backends.targets.chips import within_chip
+from ...backends.targets.memcap_cost import ProductLoad
 from ...dialects.route_table import Traffic, port_of, product_traffic, within
-from ...dialects.tile_table import ArrayCells, read_rounds, weights_in
+from ...dialects.tile_table import ArrayCells, position_bounds, read_rounds
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,60 +26,65 @@ class WrittenRound:
 
 @dataclass(frozen=True, slots=True)
 class TileSums:
-    """Tiles of one matrix in one layer that are read together.
+    """Tiles of one matrix in one layer that are read together, for all positions of a product.
 
-    ``rounds`` is what ``read_rounds`` says, ``sizes`` how many have each (rows, cols);
-    ``inputs`` and ``sums`` are what one position moves over the base die.
+    ``share`` is the share of the positions that they read, ``sizes`` the positions read by all
+    tiles of a size (rows, cols), ``written`` the rounds in which streamed tiles are written, in
+    order. A weight's way from the port to its array is ``mean_mm`` and ``mean_vias`` on average.
     """
 
-    weights: int
-    rounds: list[tuple[int, ...]]
-    layer: int
+    load: ProductLoad
+    share: float
+    macs: int
     sizes: dict[tuple[int, int], int]
     inputs: Traffic
     sums: Traffic
-    busiest_link_bytes: float
-    """Bytes a position over the fullest link, each direction by itself."""
     written: list[WrittenRound]
-    """The rounds in which streamed tiles are written, in order; none where all stay."""
     mean_mm: float
-    """Mean way of a weight from the port to its array over the base die."""
     mean_vias: float
-    """Mean levels from the base die up to it."""
 
     @staticmethod
     def of(
-        matrix: Matrix, span: tuple[int, int], target: MemcapTarget, cells: ArrayCells
+        matrix: Matrix,
+        span: tuple[int, int],
+        positions: int,
+        target: MemcapTarget,
+        cells: ArrayCells,
     ) -> "TileSums":
         """Of the tiles ``span[0] .. span[1]`` of ``matrix``; ``cells`` are those of all tiles."""
-        part = slice(*span)
-        tiles, sites = matrix.tiles[part], matrix.sites[part]
-        sizes, counts = np.unique(
-            tiles[:, 2].astype(np.int64) << 32 | tiles[:, 4], return_counts=True
-        )
-        stack = target.stack
-        sites = within_chip(sites, stack.layers)
+        part, stack = slice(*span), target.stack
+        tiles, copy = matrix.tiles[part], matrix.copy[part]
+        copy_reads = np.diff(position_bounds(positions, matrix.copies))
+        reads = copy_reads[copy]
+        sites = within_chip(matrix.sites[part], stack.layers)
+        mesh = stack.grid_rows, stack.grid_cols
         weights = tiles[:, 2].astype(np.int64) * tiles[:, 4]
-        mm = np.abs(sites[:, 1:3] - port_of(stack.grid_rows, stack.grid_cols)) @ _step_mm(target)
-        inputs, sums = product_traffic(
-            tiles,
-            sites,
-            within(matrix.routes, *span),
-            (stack.grid_rows, stack.grid_cols),
-            target.code_bytes,
-            SUM_BYTES,
+        mm = np.abs(sites[:, 1:3] - port_of(*mesh)) @ _step_mm(target)
+        routes, lines = within(matrix.routes, *span), (target.code_bytes, SUM_BYTES)
+        inputs, sums = product_traffic(tiles, sites, routes, mesh, *lines, reads)
+        level = int(sites[0, 0]) + 1
+        load = ProductLoad(
+            most=int(reads.max()),
+            rounds=read_rounds(tiles, matrix.sites[part], cells),
+            in_bytes=float(inputs.loads.max(initial=0.0)),
+            out_bytes=float(sums.loads.max(initial=0.0)),
+            in_hops=inputs.depth_hops + level,
+            out_hops=sums.depth_hops + level,
         )
+        sizes, index = np.unique(
+            tiles[:, 2].astype(np.int64) << 32 | tiles[:, 4], return_inverse=True
+        )
+        counts = np.bincount(index.reshape(-1), weights=reads)
         return TileSums(
-            weights=weights_in(tiles),
-            rounds=read_rounds(tiles, sites, cells),
-            layer=int(sites[0, 0]),
+            load=load,
+            share=float(copy_reads[np.unique(copy)].sum()) / max(positions, 1),
+            macs=int((weights * reads).sum()),
             sizes={
-                (size >> 32, size & 0xFFFFFFFF): count
+                (size >> 32, size & 0xFFFFFFFF): int(count)
                 for size, count in zip(sizes.tolist(), counts.tolist(), strict=True)
             },
             inputs=inputs,
             sums=sums,
-            busiest_link_bytes=float((inputs.loads + sums.loads).max(initial=0.0)),
             written=_written(matrix, part),
             mean_mm=float(np.average(mm, weights=weights)),
             mean_vias=float(np.average(sites[:, 0] + 1, weights=weights)),

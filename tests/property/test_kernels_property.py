@@ -151,6 +151,7 @@ def test_pools_count_only_existing_positions(n, k, s, d, low, high, out_n, kind,
     attrs = {
         "kind": kind, "kernel": (k,), "strides": (s,), "dilations": (d,), "low": (low,),
         "high": (high,), "groups": 1, "count_include_pad": include,
+        "channels_last": False,
     }  # fmt: skip
     out = run_kernel(Kernel("window", attrs), [x], (1, 1, out_n), x.dtype)[0, 0]
     for o in range(out_n):

@@ -21,6 +21,7 @@ from semc.compiler.placement.route import route_tiles
 from semc.compiler.rewriting import whole_ops
 from semc.dialects import place
 from semc.dialects.attributes import table_attr, table_of
+from semc.dialects.tile_table import lots
 
 MODELS = (
     ("digits_mlp", "memcap-demo"),
@@ -65,7 +66,9 @@ def move_to(program: place.ProgramOp, tile: int, site: list[int], module: Module
     for op in whole_ops(module):
         if isinstance(op, place.RouteOp) and op.crossbar == program.result:
             tiles, rounds = table_of(program.tiles), program.round_table
-            op.table = table_attr(route_tiles(tiles, sites, rounds, grid, 1.0, 4.0))
+            op.table = table_attr(
+                route_tiles(tiles, sites, lots(sites, rounds, 0 * rounds), grid, 1.0, 4.0)
+            )
 
 
 def mark_broken(module: ModuleOp, name: str, row: list[int]) -> None:

@@ -281,7 +281,7 @@ def test_either_branch(sign: int) -> None:
 
 def test_a_matrix_is_programmed_once_for_all_iterations() -> None:
     proto, inputs = counted(6)
-    program = semc.compile(proto, "memcap-demo")
+    program = semc.compile(proto, "memcap-demo", copies=1)
     assert program.manifest["stats"]["arrays"]["used"] == 1
     assert program.manifest["stats"]["work"]["array_macs"] == 6 * 2 * 16
     timed = semc.simulate(program, inputs, mode="exact").timing

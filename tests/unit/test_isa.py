@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from semc.backends.memcap.decode import decode_program
 from semc.backends.memcap.disassemble import assemble, disassemble, format_streams
 from semc.backends.memcap.isa import (
     RECORD,
@@ -16,7 +17,9 @@ from semc.backends.memcap.isa import (
     decode_streams,
     encode_streams,
 )
+from semc.backends.program import Program
 from semc.backends.tables import Names, decode_names
+from semc.dialects.units import layer_unit, place_of_unit
 from semc.errors import ProgramError
 
 from .memcap_programs import CHAIN, chain_weights, compiled
@@ -203,3 +206,26 @@ def test_the_manual_shows_a_listing_that_assembles(repository: Path) -> None:
     assert [x.split() for x in printed.splitlines() if x] == [
         x.split() for x in listing.splitlines() if x
     ]
+
+
+def test_names_of_controllers() -> None:
+    assert [layer_unit(3), layer_unit(3, 1)] == ["layer3", "layer3.1"]
+    assert [place_of_unit(u) for u in ("layer3", "layer0.12")] == [(3, 0), (0, 12)]
+    for other in ("layer", "layer1.0", "layer01", "layer1.", "vector", "chip1.layer0", "layer-1"):
+        assert place_of_unit(other) is None
+
+
+def test_a_layer_has_no_more_controllers_than_its_target() -> None:
+    program = compiled(CHAIN, chain_weights())
+    names = decode_names(program.tensors)
+    blocks = decode_streams(program.tensors, names)
+    moved = [
+        [replace(s, unit="layer0.1") if s.unit == "layer0" else s for s in streams]
+        for streams in blocks
+    ]
+    known = Names()
+    for name in names:
+        known.index(name)
+    sections = {**program.tensors, **encode_streams(moved, known), **known.encode()}
+    with pytest.raises(ProgramError, match=r"layer0.1 is not there: a layer has 1 sequencers"):
+        decode_program(Program(program.manifest, sections))

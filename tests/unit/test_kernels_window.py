@@ -182,3 +182,32 @@ def test_contract_refuses_vectors_and_mismatch(kernel):
     for a, b, shape in ((x[0], x.T, (3,)), (x, x, (3, 4)), (x, x.T, (3, 4))):
         with pytest.raises(ProgramError):
             kernel("contract", [a, b], shape, np.float32)
+
+
+@pytest.mark.parametrize("name", ["1d", "2d-odd", "2d-grouped", "3d"])
+def test_channels_last_is_the_same_in_another_order(kernel, rng, name):
+    spatial, k, strides, dilations, low, high, groups, channels, filters = CONVOLUTIONS[name]
+    x = rng.normal(size=(2, channels, *spatial)).astype(np.float32)
+    w = rng.normal(size=(filters, channels // groups, *k)).astype(np.float32)
+    geometry = {
+        "kernel": k, "strides": strides, "dilations": dilations, "low": low, "high": high,
+        "groups": groups,
+    }  # fmt: skip
+    moved = np.ascontiguousarray(np.moveaxis(x, 1, -1))
+    sizes = [
+        (n + lo + hi - d * (m - 1) - 1) // s + 1
+        for n, m, s, d, lo, hi in zip(spatial, k, strides, dilations, low, high, strict=True)
+    ]
+    rows, columns = 2 * int(np.prod(sizes)), channels // groups * int(np.prod(k))
+    shape = (rows, columns) if groups == 1 else (groups, rows, columns)
+    for kind, ins, first, last in (
+        ("im2col", [], shape, shape),
+        ("max", [], (2, channels, *sizes), (2, *sizes, channels)),
+        ("dot", [w], (2, filters, *sizes), (2, *sizes, filters)),
+    ):
+        want = kernel("window", [x, *ins], first, x.dtype, kind=kind, **geometry)
+        more = {"kind": kind, "channels_last": True, **geometry}
+        found = kernel("window", [moved, *ins], last, x.dtype, **more)
+        if kind != "im2col":
+            want = np.moveaxis(want, 1, -1)
+        np.testing.assert_array_equal(found, want)

@@ -349,6 +349,17 @@ def test_at_most_the_allowed_layers_of_a_stack_work_together() -> None:
     assert StackGuard(stacks, layers, layers).enter(np.arange(5), 0) == set()
 
 
+def test_an_array_does_one_thing_at_a_time_for_all_sequencers() -> None:
+    guard = StackGuard(4, layers=2, active=2, several=True)
+    assert guard.enter(np.array([0, 1]), 0) == set()
+    guard.leave(0, 7)
+    assert guard.enter(np.array([2, 3]), 0) == set()
+    guard.leave(0, 8)
+    assert guard.enter(np.array([0, 1, 2]), 1) == set()  # another layer, another array
+    guard.leave(1, 9)
+    assert guard.enter(np.array([1, 2]), 0) == {7, 8}
+
+
 def test_waiting_in_a_circle_is_reported() -> None:
     program = compiled(TWO_LAYERS, fc_weights())
     pool = np.array(program.tensors["isa.operands"])

@@ -74,18 +74,20 @@ def test_bad_pipeline_is_a_usage_error(text: str, message: str) -> None:
 def test_named_pipelines_are_the_recipe_of_their_target() -> None:
     chip = [step.name for step in parse_pipeline("tile-to-place{target=memcap-phone},dce")]
     mesh = [step.name for step in parse_pipeline("tile-to-place{target=mesh-small}")]
+    placed = ["convert-tile-to-place", "estimate-heat", "check-placement"]
     assert chip == [
+        "use-channels-last",
+        "stream-rows",
+        "replicate-matrices",
         "place-tiles",
-        "convert-tile-to-place",
-        "estimate-heat",
-        "check-placement",
+        *placed,
         "dce",
     ]
     assert mesh == ["assign-devices", "convert-tile-to-place", "check-placement"]
     assert [s.name for s in parse_pipeline("place-to-machine{target=mesh-cpu}")] == [
         "convert-place-to-pal"
     ]
-    with pytest.raises(PipelineError, match="has no option 'first'; it has: target"):
+    with pytest.raises(PipelineError, match="has no option 'first'; it has: target, "):
         parse_pipeline("tile-to-place{first=cse}")
 
 

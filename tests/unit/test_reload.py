@@ -18,6 +18,7 @@ from semc.compiler.placement.reload import (
 )
 from semc.compiler.placement.reload_rounds import fewest_rounds, stream_rounds
 from semc.compiler.placement.route import route_tiles
+from semc.dialects.tile_table import lots
 
 GRID = SiteGrid(layers=2, rows=2, cols=3, array_rows=16, array_cols=8, active=1)
 WRITING = Writing(write_s=1.0, transfer_s=0.1, side_by_side=6)
@@ -189,7 +190,11 @@ def _placed(sizes: list[np.ndarray], plan: ReloadPlan) -> list[PlacedMatrix]:
     parts = zip(sizes, np.split(plan.sites, cuts), np.split(plan.rounds, cuts), strict=True)
     return [
         PlacedMatrix(
-            f"m{n}", tiles, sites, route_tiles(tiles, sites, rounds, GRID, 1.0, 4.0), rounds
+            f"m{n}",
+            tiles,
+            sites,
+            route_tiles(tiles, sites, lots(sites, rounds, 0 * rounds), GRID, 1.0, 4.0),
+            rounds,
         )
         for n, (table, sites, rounds) in enumerate(parts)
         for tiles in [_rows(table)]

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from ....dialects.elements import is_float
+from ....dialects.shapes import channels_first
 from ....errors import ProgramError
 from .dtypes import accumulator, lowest
 
@@ -78,9 +79,17 @@ def window(
     """Run a window kernel over ``x [N,C,spatial...]``; the result's layout depends on ``kind``.
 
     im2col: [P, C*prod(kernel)], grouped [G, P, C/G*prod(kernel)], P = N*prod(out spatial);
-    max, mean: [N,C,out...]; dot with w [O,C/G,kernel...]: [N,O,out...].
+    max, mean: [N,C,out...]; dot with w [O,C/G,kernel...]: [N,O,out...]. With ``channels_last``, x
+    and the results of all but im2col have their channels behind the others.
     Raises ProgramError for a geometry that is not that of ``x`` or of ``shape``.
     """
+    if attrs["channels_last"]:
+        first = {**attrs, "channels_last": False}
+        ins = [np.moveaxis(inputs[0], -1, 1), *inputs[1:]]
+        if attrs["kind"] == "im2col":
+            return window(first, ins, shape, dtype)
+        moved = np.moveaxis(window(first, ins, channels_first(shape), dtype), 1, -1)
+        return np.ascontiguousarray(moved)
     x, kind = inputs[0], attrs["kind"]
     axes = _axes(attrs, x, None if kind == "im2col" else shape[2:])
     groups = attrs["groups"]

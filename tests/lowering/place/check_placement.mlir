@@ -21,7 +21,7 @@ func.func @two_matrices_on_one_cell() {
 
 // -----
 
-// CHECK: w: x_from of tile 1 is tile 0, which is not in its row block, layer and round
+// CHECK: w: x_from of tile 1 is tile 0, which is not in its row block, layer, round and copy
 place.machine "chip" machine "memcap" grid [4, 4, 4] array [128, 32] memories {sram = 1024 : i64} units {vector = "sram"}
 func.func @input_from_another_row_block() {
   %m = place.program <"w"> tiles dense<[[0, 0, 4, 0, 2], [0, 4, 4, 0, 2]]> : tensor<2x5xi32> sites dense<[[1, 2, 2, 0, 0], [1, 2, 3, 0, 0]]> : tensor<2x5xi32> : !tile.crossbar<1x8x2>
