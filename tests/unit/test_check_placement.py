@@ -65,10 +65,9 @@ def move_to(program: place.ProgramOp, tile: int, site: list[int], module: Module
     grid = SiteGrid(layers, rows, cols, *machine_of(module).array.get_values(), active=1)
     for op in whole_ops(module):
         if isinstance(op, place.RouteOp) and op.crossbar == program.result:
-            tiles, rounds = table_of(program.tiles), program.round_table
-            op.table = table_attr(
-                route_tiles(tiles, sites, lots(sites, rounds, 0 * rounds), grid, 1.0, 4.0)
-            )
+            tiles, rounds, copy = table_of(program.tiles), program.round_table, program.copy_of_tile
+            lot = lots(sites, rounds, 0 * rounds if copy is None else copy)
+            op.table = table_attr(route_tiles(tiles, sites, lot, grid, 1.0, 4.0))
 
 
 def mark_broken(module: ModuleOp, name: str, row: list[int]) -> None:
@@ -86,8 +85,15 @@ def heat(module: ModuleOp, **numbers: float) -> None:
 
 
 def two_blocks_on_one_cell(module: ModuleOp) -> None:
-    first = programs_of(module)[0]
-    move_to(first, 0, site_of(module), module)
+    """The last tile goes to the corner of an array that has another one there."""
+    corners = [
+        site
+        for program in programs_of(module)
+        for site in table_of(program.sites).tolist()  # type: ignore[arg-type]
+        if site[3:] == [0, 0]
+    ]
+    program = programs_of(module)[-1]
+    move_to(program, -1, next(s for s in corners if s != site_of(module)), module)
 
 
 def a_tile_off_the_grid(module: ModuleOp) -> None:
@@ -137,9 +143,12 @@ def a_missing_via(module: ModuleOp) -> None:
 
 def a_missing_via_below(module: ModuleOp) -> None:
     """The way up to a layer goes through all vias below it."""
-    _, row, col, *cell = site_of(module)
+    sites = np.concatenate([table_of(p.sites) for p in programs_of(module)])  # type: ignore[arg-type]
+    above = sites[sites[:, 0] >= 2, 1:3].tolist()
+    rows, cols = machine_of(module).grid.get_values()[1:]
+    row, col = next((r, c) for r in range(rows) for c in range(cols) if [r, c] not in above)
     program = programs_of(module)[-1]
-    move_to(program, len(table_of(program.tiles)) - 1, [2, row, col, *cell], module)
+    move_to(program, len(table_of(program.tiles)) - 1, [2, row, col, 0, 0], module)
     mark_broken(module, "missing_vias", [1, row, col])
 
 

@@ -6,7 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semc.backends.targets import load_target
-from semc.backends.targets.memcap_cost import byte_mm, traffic_energy_j, traffic_latency_s
+from semc.backends.targets.memcap_cost import (
+    ProductLoad,
+    byte_mm,
+    product_latency_s,
+    settle_latency_s,
+    traffic_energy_j,
+)
 from semc.compiler.placement.machine import SiteGrid
 from semc.compiler.placement.pack_search import Packing
 from semc.compiler.placement.route import route_tiles
@@ -67,15 +73,27 @@ def test_traffic_is_charged_by_the_wires_it_takes() -> None:
     target = load_target("memcap-demo")
     tiles, sites = _grid_tiles(1, 1), _sites([(0, 0)], layer=2)
     routes = _route(tiles, sites, SiteGrid(4, 4, 4, 8, 8, 1), 1.0, 4.0)
-    inputs, sums = product_traffic(tiles, sites, routes, (4, 4), 1.0, 4.0)
+    inputs, _ = product_traffic(tiles, sites, routes, (4, 4), 1.0, 4.0)
     width_mm, height_mm = (um * 1e-3 for um in target.site_um)
     assert byte_mm(target, inputs) == pytest.approx(8 * 2 * (width_mm + height_mm))
     pj = 8 * (target.links.energy_pj_per_byte_mm * 2 * (width_mm + height_mm))
     pj += 8 * 3 * target.links.via_energy_pj_per_byte
     assert traffic_energy_j(target, inputs) == pytest.approx(pj * 1e-12)
-    head_s = (4 + 3) * target.links.hop_ns * 1e-9
-    tail_s = 32 / (target.links.bandwidth_gb_s * 1e9)
-    assert traffic_latency_s(target, sums, layer=2) == pytest.approx(head_s + tail_s)
+
+
+def test_a_product_is_as_quick_as_its_fullest_link() -> None:
+    target = load_target("memcap-demo")
+    bytes_s, hop_s = target.links.bandwidth_gb_s * 1e9, target.links.hop_ns * 1e-9
+    load = ProductLoad(
+        100, [(8,), (4, 4)], in_bytes=3200.0, out_bytes=12800.0, in_hops=7, out_hops=9
+    )
+    times = product_latency_s(target, load)
+    assert times.drive_s == pytest.approx(7 * hop_s + 32 / bytes_s)
+    assert times.inputs_s == pytest.approx(99 * 32 / bytes_s)
+    assert times.accumulate_s == pytest.approx(9 * hop_s + 128 / bytes_s)
+    assert times.sums_s == pytest.approx(99 * 128 / bytes_s)
+    # The array with two rounds settles twice for each position.
+    assert times.settle_s == pytest.approx(2 * settle_latency_s(target, 100))
 
 
 STACK = st.tuples(st.integers(0, 5), st.integers(0, 4))

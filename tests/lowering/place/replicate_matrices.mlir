@@ -7,7 +7,7 @@
 // CHECK-SAME:  tiles dense<{{\[\[}}0, 0, 64, 0, 10], [0, 0, 64, 0, 10], {{.*}}tensor<[[N]]x5xi32>
 // MOST-LABEL:  func.func @many
 // MOST:        copy dense<[0, 1, 2]> : tensor<3xi32> tiles
-// MOST-SAME:   sites = dense<{{\[\[}}0, 2, 2, 0, 0], [0, 1, 2, 0, 0], [0, 2, 1, 0, 0]]>
+// MOST-SAME:   sites = dense<{{\[\[}}0, 2, 1, 0, 0], [0, 2, 2, 0, 0], [0, 1, 2, 0, 0]]>
 func.func @many(%x: tensor<16x64xf32>) -> tensor<16x10xf32> {
   %w = tile.program <"w"> adc_range dense<[2.0]> : tensor<1xf32> tiles dense<[[0, 0, 64, 0, 10]]> : tensor<1x5xi32> : !tile.crossbar<1x64x10>
   %y = tile.mvm %w, %x : (!tile.crossbar<1x64x10>, tensor<16x64xf32>) -> tensor<16x10xf32>
