@@ -218,3 +218,23 @@ def test_full_arrays_fill_the_chip_beside_the_window() -> None:
     assert plan is not None
     assert plan.residency.written == 21 - GRID.sites + plan.residency.window
     assert (plan.rounds == 0).sum() == GRID.sites - plan.residency.window
+
+
+def test_what_must_stay_shares_arrays() -> None:
+    # Eleven small matrices in a loop fill one array, not eleven of the twelve.
+    small = [np.array([[4, 2]]) for _ in range(11)]
+    sizes = [*small, np.full((13, 2), (16, 8))]
+    once = np.ones(len(sizes), np.int64)
+    movable = np.array([False] * 11 + [True])
+    plan = plan_reload(sizes, once, movable, GRID, WRITING)
+    assert plan is not None
+    assert plan.rounds[:11].max() == 0
+    assert plan.residency.written == 1 + 13 - GRID.sites + plan.residency.window
+
+
+def test_windows_are_not_tried_in_vain() -> None:
+    arrays = np.full(3000, 3)
+    found = choose_residency(arrays, arrays // 3, arrays > 0, 4000, Writing(1.0, 0.0, 2500))
+    assert found is not None
+    assert (found.window, found.written) == (2500, 7500)
+    assert found.write_s == 3.0
