@@ -47,6 +47,8 @@ def choose_partition(
     """
     block = block_of(programs)
     items = _items(block)
+    if not items:
+        raise CapacityError("what nothing drives cannot be spread over chips")
     number = {program: m for m, program in enumerate(programs)}
     matrices = [_driven(op, number) for op in items]
     unused = [m for program, m in number.items() if program.result.first_use is None]

@@ -38,6 +38,7 @@ from ...backends.targets.memcap_cost import (
     vector_energy_j,
     vector_latency_s,
     write_energy_j,
+    write_latency_s,
 )
 from ...dialects.kernel import Kernel
 from ...dialects.work import Work, host_key, kernel_work
@@ -259,7 +260,7 @@ class _Costs:
         for (rows, cols), count in tiles.sizes.items():
             one = mvm_energy_j(self.target, rows, cols, positions, square, level, adc_bits=bits)
             parts = add_parts(parts, {name: joules * count for name, joules in one.items()})
-        return Cost(duration_s, parts)
+        return Cost(duration_s, parts, self._link_of(tiles.written[1:]))
 
     def _accumulate(self, i: Instruction) -> Cost:
         """The last position's sums come back and are added; earlier ones came while reading."""
@@ -285,7 +286,13 @@ class _Costs:
         # What a run of reloads takes together, less what those before have taken.
         before, both = self._writing, self._writing.beside(tiles.written[0])
         self._writing = both
-        return Cost(self._write_s(both) - self._write_s(before), parts)
+        seconds = self._write_s(both) - self._write_s(before)
+        return Cost(seconds, parts, self._link_of(tiles.written))
+
+    def _link_of(self, written: Sequence["_Round"]) -> tuple[str, ...]:
+        """The host's link, where bringing the codes takes longer than writing them."""
+        slow = any(self._write_s(w) > write_latency_s(self.target, w.rows) for w in written)
+        return (HOST_LINK,) if slow else ()
 
     def _write_s(self, written: "_Round") -> float:
         return reload_latency_s(self.target, written.rows, written.weights)
