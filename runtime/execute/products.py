@@ -1,6 +1,7 @@
 """The matrices of a program on their arrays: partial sums of tile ranges, and input statistics."""
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 
@@ -8,6 +9,7 @@ from ...backends.memcap.decode import Matrix, MemcapProgram
 from ...backends.targets.chips import own_sites
 from ...backends.targets.slicing import mean_level
 from ...errors import ProgramError
+from ..physics.streams import derive_key
 from .crossbar import Mode as ArrayMode
 from .crossbar import PreparedMatrix, prepare_matrix, run_exact, run_matrix
 
@@ -84,12 +86,30 @@ class Products:
         if self.mode == "exact":
             y = self._exact(number, tiles, rows)
         else:
-            prepared = self._prepare(number, tiles)
             wide = np.ascontiguousarray(rows, np.float32)
-            y = run_matrix(prepared, wide, matrix.input_scale, stream)
+            reads = self._reads(matrix, tiles, stream)
+            parts = [
+                run_matrix(self._prepare(number, part), wide, matrix.input_scale, name)
+                for part, name in reads
+            ]
+            y = parts[0] if len(parts) == 1 else np.sum(parts, axis=0)
             if matrix.bias is not None and tiles[0] == 0:
                 y += self.program.program.tensors[matrix.bias][:, None]
         return y.reshape(*lead, matrix.shape[2])
+
+    def _reads(self, matrix: Matrix, tiles: Tiles, stream: int) -> list[tuple[Tiles, int]]:
+        """``tiles`` by what is read at once, and the name of each read for the noise.
+
+        Streamed tiles of several rounds are read by the same converters, one round after another.
+        """
+        rounds = matrix.rounds[slice(*tiles)]
+        if self.mode != "noisy" or rounds[-1] <= 1:
+            return [(tiles, stream)]
+        cuts = [0, *(np.flatnonzero(np.diff(rounds)) + 1).tolist(), len(rounds)]
+        return [
+            ((tiles[0] + first, tiles[0] + end), int(derive_key(stream, n)))
+            for n, (first, end) in enumerate(pairwise(cuts))
+        ]
 
     def _exact(self, number: int, tiles: Tiles, x: np.ndarray) -> np.ndarray:
         matrix = self.program.matrices[number]
