@@ -1,5 +1,6 @@
 """Which arrays are written anew: against all choices of small cases, and Belady's rule."""
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -185,6 +186,37 @@ def _placed(sizes: list[np.ndarray], plan: ReloadPlan) -> list[PlacedMatrix]:
     ]
 
 
+def _uses_of(matrices: list[PlacedMatrix]) -> list[ArrayUse]:
+    """A reload of each streamed matrix, and a product of every one."""
+    uses = []
+    for n, m in enumerate(matrices):
+        uses += [ArrayUse(2 * n, m.name, "reload", n)] if m.streamed.any() else []
+        uses += [ArrayUse(2 * n + 1, m.name, "product", n)]
+    return uses
+
+
+@given(TILES, st.data())
+@settings(deadline=None, max_examples=40)
+def test_every_damage_to_a_plan_is_seen(
+    tiles: list[list[tuple[int, int]]], data: st.DataObject
+) -> None:
+    sizes = [np.array(table) for table in [*tiles, [(16, 8)] * 13]]
+    once = np.ones(len(sizes), np.int64)
+    plan = plan_reload(sizes, once, once > 0, GRID, WRITING)
+    assert plan is not None
+    matrices = _placed(sizes, plan)
+    uses = _uses_of(matrices)
+    dropped = data.draw(st.sampled_from([use for use in uses if use.kind == "reload"]))
+    rest = [use for use in uses if use is not dropped]
+    assert any(matrices[dropped.matrix].name in f for f in check_residency(matrices, rest, GRID))
+    nested = [replace(use, nested=use.kind == "product") for use in uses]
+    assert check_residency(matrices, nested, GRID)
+    streamed = data.draw(st.sampled_from(np.flatnonzero(plan.rounds > 0).tolist()))
+    kept = np.flatnonzero(plan.rounds == 0)
+    plan.sites[streamed, :3] = plan.sites[data.draw(st.sampled_from(kept.tolist())), :3]
+    assert check_residency(_placed(sizes, plan), uses, GRID)
+
+
 @given(TILES)
 @settings(deadline=None, max_examples=60)
 def test_plans_pass_the_checkers_and_write_no_more_than_they_must(
@@ -196,10 +228,7 @@ def test_plans_pass_the_checkers_and_write_no_more_than_they_must(
     assert plan is not None
     matrices = _placed(sizes, plan)
     assert check_matrices(matrices, GRID) == []
-    uses = []
-    for n, m in enumerate(matrices):
-        uses += [ArrayUse(2 * n, m.name, "reload", n)] if m.streamed.any() else []
-        uses += [ArrayUse(2 * n + 1, m.name, "product", n)]
+    uses = _uses_of(matrices)
     assert check_residency(matrices, uses, GRID) == []
     residency = plan.residency
     assert residency.written == residency.rounds.streamed.sum()
