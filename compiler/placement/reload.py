@@ -16,7 +16,7 @@ written side by side never help. What a round holds: ``reload_rounds.py``.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -210,7 +210,8 @@ class _Tiles:
         array[fixed], cell[fixed] = together.array, np.stack([together.row, together.col], axis=1)
         array[own] = together.arrays + number.reshape(-1)
         count = together.arrays + kinds.shape[1]
-        return Packing(array[stays], cell[stays, 0], cell[stays, 1], count)
+        row, col = cell[stays].T
+        return replace(together, array=array[stays], row=row, col=col, arrays=count)
 
     def sites(
         self, stays: np.ndarray, packing: Packing, slot: np.ndarray, grid: SiteGrid, window: int

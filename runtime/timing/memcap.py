@@ -253,14 +253,18 @@ class _Costs:
         carried = tiles.rows_total * positions * self.target.numerics.input_bits / 8
         link_s = carried / (self.target.links.bandwidth_gb_s * 1e9)
         duration_s = max((read_s - settle_s) * tiles.rounds, link_s - settle_s * tiles.rounds)
-        duration_s += sum(map(self._write_s, tiles.written[1:]))
+        link: tuple[str, ...] = ()
+        for written in tiles.written[1:]:
+            write_s = self._write_s(written)
+            duration_s += write_s
+            link = link or self._link_for(write_s, written.rows)
         square = self.mean_square.get(i.index, ASSUMED_MEAN_SQUARE)
         level = self.mean_level.get(i.index)
         parts: dict[str, float] = {}
         for (rows, cols), count in tiles.sizes.items():
             one = mvm_energy_j(self.target, rows, cols, positions, square, level, adc_bits=bits)
             parts = add_parts(parts, {name: joules * count for name, joules in one.items()})
-        return Cost(duration_s, parts, self._link_of(tiles.written[1:]))
+        return Cost(duration_s, parts, link)
 
     def _accumulate(self, i: Instruction) -> Cost:
         """The last position's sums come back and are added; earlier ones came while reading."""
@@ -287,12 +291,11 @@ class _Costs:
         before, both = self._writing, self._writing.beside(tiles.written[0])
         self._writing = both
         seconds = self._write_s(both) - self._write_s(before)
-        return Cost(seconds, parts, self._link_of(tiles.written))
+        return Cost(seconds, parts, self._link_for(self._write_s(both), both.rows))
 
-    def _link_of(self, written: Sequence["_Round"]) -> tuple[str, ...]:
+    def _link_for(self, slowest_s: float, rows: int) -> tuple[str, ...]:
         """The host's link, where bringing the codes takes longer than writing them."""
-        slow = any(self._write_s(w) > write_latency_s(self.target, w.rows) for w in written)
-        return (HOST_LINK,) if slow else ()
+        return (HOST_LINK,) if slowest_s > write_latency_s(self.target, rows) else ()
 
     def _write_s(self, written: "_Round") -> float:
         return reload_latency_s(self.target, written.rows, written.weights)
