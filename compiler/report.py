@@ -152,6 +152,20 @@ def _spent_on_copies(programs: Sequence[place.ProgramOp]) -> int:
     return sum(len(table_of(op.tiles)) * (op.copies - 1) // op.copies for op in programs)
 
 
+def _arrays_needed(programs: Sequence[place.ProgramOp]) -> int:
+    """Arrays that would hold all tiles at once: those of each round of streamed ones apart."""
+    kept, streamed = [np.empty(0, np.int64)], 0
+    for op in programs:
+        if op.sites is not None:
+            layer, row, col = table_of(op.sites)[:, :3].T.astype(np.int64)
+            site, rounds = (layer << 34) + (row << 17) + col, op.round_table  # rows, cols < 2^17
+            kept.append(site[rounds == 0])
+            sites, number = np.unique(site, return_inverse=True)
+            each = rounds.astype(np.int64) * len(sites) + number
+            streamed += len(np.unique(each[rounds > 0]))
+    return len(np.unique(np.concatenate(kept))) + streamed
+
+
 def _chips(module: ModuleOp) -> int:
     """Chips that a placed module spans."""
     return max((op.chip_count for op in module.ops if isinstance(op, place.MachineOp)), default=1)
@@ -178,7 +192,7 @@ def _place_report(module: ModuleOp, target: MemcapTarget) -> dict[str, Any]:
             memory[op.memory.data] = max(memory.get(op.memory.data, 0), end)
     return {
         "arrays": {
-            "needed": len(used) - _spent_on_copies(programs),
+            "needed": _arrays_needed(programs) - _spent_on_copies(programs),
             "used": len(used),
             "available": _chips(module) * target.arrays,
         },

@@ -48,6 +48,8 @@ def choose_partition(
     """
     block = block_of(programs)
     items = _items(block)
+    if not items:
+        raise CapacityError("what nothing drives cannot be spread over chips")
     number = {program: m for m, program in enumerate(programs)}
     if not items:
         raise CapacityError(

@@ -44,6 +44,7 @@ from ...errors import IRError
 from ..placement.bufferize import HOST, Buffer, Machine, Planner, Slot
 from ..placement.machine import grid_of
 from ..placement.route import route_tiles
+from ..reload_groups import StreamedMatrix, written_together
 from ..split_over_chips import CHIP, CHIPS
 
 #: Share of the on-chip buffer that constants may take.
@@ -243,19 +244,6 @@ def _replace_body(function: func.FuncOp, new: Block) -> None:
     function.properties["function_type"] = FunctionType.from_lists([], [])
 
 
-@dataclass(frozen=True, slots=True)
-class _Streamed:
-    """A matrix that is written while running: its rounds, and the arrays (layer, row, col)."""
-
-    rounds: int
-    arrays: frozenset[tuple[int, ...]]
-
-    @staticmethod
-    def of(sites: np.ndarray, rounds: np.ndarray) -> "_Streamed":
-        arrays = np.unique(sites[rounds > 0, :3], axis=0).tolist()
-        return _Streamed(int(rounds.max()), frozenset(map(tuple, arrays)))
-
-
 class _Writer:
     """Writes planned buffers and slots as ops."""
 
@@ -263,7 +251,7 @@ class _Writer:
         self.block, self.chips = block, chips
         self.values: dict[Buffer, SSAValue] = {}
         self.handles: dict[SSAValue, SSAValue] = {}
-        self.streamed: dict[SSAValue, _Streamed] = {}
+        self.streamed: dict[SSAValue, StreamedMatrix] = {}
         self.slots = 0
 
     def add(self, op: Operation) -> Operation:
@@ -283,7 +271,7 @@ class _Writer:
                 properties["fixed"] = fixed
             if (rounds := program.attributes.get("rounds")) is not None:
                 properties["rounds"] = rounds
-                self.streamed[program.result] = _Streamed.of(table_of(sites), table_of(rounds))  # type: ignore[arg-type]
+                self.streamed[program.result] = StreamedMatrix.of(table_of(sites), table_of(rounds))  # type: ignore[arg-type]
         else:
             unit = program.attributes.get("unit", StringAttr(target.host.name))
             properties["device"] = unit
@@ -324,33 +312,12 @@ class _Writer:
         Matrices whose arrays are apart are written together, as soon as the product of the last
         one before them has left the arrays, so that digital work goes on meanwhile.
         """
-        groups = self._written_together(slots)
+        groups = written_together(slots, self.streamed)
         ends = {before[-1]: after for before, after in pairwise(groups)}
         self._reload(groups[0] if groups else ())
         for slot in slots:
             self.slot(slot)
             self._reload(ends.get(slot, ()))
-
-    def _written_together(self, slots: Sequence[Slot]) -> list[list[Slot]]:
-        """Products of streamed matrices in runs that find all of theirs in the arrays.
-
-        A matrix of one round serves all products of its run, and is written for the first.
-        """
-        groups: list[list[Slot]] = []
-        held: dict[SSAValue, frozenset[tuple[int, ...]]] = {}
-        for slot in slots:
-            if not isinstance(slot.op, tile.MvmOp) or slot.op.crossbar not in self.streamed:
-                continue
-            matrix, mine = slot.op.crossbar, self.streamed[slot.op.crossbar]
-            several = mine.rounds > 1 or any(self.streamed[m].rounds > 1 for m in held)
-            free = all(mine.arrays.isdisjoint(arrays) for arrays in held.values())
-            if groups and not several and (matrix in held or free):
-                groups[-1].append(slot)
-            else:
-                groups.append([slot])
-                held = {}
-            held[matrix] = mine.arrays
-        return groups
 
     def _reload(self, uses: Sequence[Slot]) -> None:
         """Write the matrices of ``uses``, each once."""

@@ -16,7 +16,7 @@ written side by side never help. What a round holds: ``reload_rounds.py``.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -74,12 +74,19 @@ def choose_residency(
     """
     arrays, uses = np.asarray(arrays, np.int64), np.asarray(uses, np.int64)
     over = int(arrays.sum()) - capacity
-    found = []
-    for window in _windows(over, min(writing.side_by_side, capacity)):
+    best: Residency | None = None
+    for least_s, window in _windows(over, min(writing.side_by_side, capacity), writing):
+        if best is not None and least_s > best.write_s:
+            break
         rounds = stream_rounds(arrays, uses, movable, over + window, window)
         if rounds is not None:
-            found.append(_residency(window, rounds, uses, writing))
-    return min(found, key=lambda r: (r.write_s, r.written, r.window), default=None)
+            found = _residency(window, rounds, uses, writing)
+            best = found if best is None else min(best, found, key=_cost)
+    return best
+
+
+def _cost(residency: Residency) -> tuple[float, int, int]:
+    return residency.write_s, residency.written, residency.window
 
 
 def _residency(window: int, rounds: Rounds, uses: np.ndarray, writing: Writing) -> Residency:
@@ -88,11 +95,17 @@ def _residency(window: int, rounds: Rounds, uses: np.ndarray, writing: Writing) 
     return Residency(window, rounds, written, write_s)
 
 
-def _windows(over: int, most: int) -> list[int]:
-    """Sizes to try: evenly spread ones, and those that a few rounds fill."""
+def _windows(over: int, most: int, writing: Writing) -> list[tuple[float, int]]:
+    """Sizes to try and the least time that each may take, the most promising first.
+
+    They are spread evenly, and those that a few rounds fill.
+    """
     spread = np.linspace(1, most, min(most, _MOST_WINDOWS)).astype(np.int64)
     filled = -(-over // np.arange(1, _MOST_WINDOWS + 1))
-    return np.unique(np.concatenate([spread, np.clip(filled, 1, most)])).tolist()
+    windows = np.unique(np.concatenate([spread, np.clip(filled, 1, most)]))
+    needed = over + windows
+    least_s = np.maximum(-(-needed // windows) * writing.write_s, needed * writing.transfer_s)
+    return sorted(zip(least_s.tolist(), windows.tolist(), strict=True))
 
 
 def pack_apart(sizes: Sequence[np.ndarray], grid: SiteGrid) -> list[Packing]:
@@ -121,26 +134,30 @@ def plan_reload(
     their own suggest.
     """
     packings = pack_apart(sizes, grid)
-    arrays = np.array([p.arrays for p in packings], np.int64)
-    residency = choose_residency(arrays, uses, movable, grid.capacity, writing)
+    owner = np.repeat(np.arange(len(sizes)), [len(table) for table in sizes])
+    tiles = _Tiles(np.concatenate(sizes), owner, *_columns(packings))
+    fixed = ~movable[owner]
+    capacity = grid.capacity - (tiles.pack(fixed, grid).arrays if fixed.any() else 0)
+    arrays = np.where(movable, [p.arrays for p in packings], 0)
+    if capacity < 1:
+        return None
+    residency = choose_residency(arrays, uses, movable, capacity, writing)
     if residency is None:
         return None
     window = residency.window
-    owner = np.repeat(np.arange(len(sizes)), [len(table) for table in sizes])
-    tiles = _Tiles(np.concatenate(sizes), *_columns(packings))
 
     def kept(needed: int) -> tuple[Rounds, np.ndarray, Packing] | None:
         """What is streamed, and the tiles that stay and their packing, if they fit."""
         rounds = stream_rounds(arrays, uses, movable, needed, window)
         if rounds is None:
             return None
-        stays = tiles.page >= rounds.streamed[owner]
-        packing = tiles.pack(stays, grid, grid.capacity - window)
+        stays = fixed | (tiles.page >= rounds.streamed[owner])
+        packing = tiles.pack_kept(stays, fixed, grid, grid.capacity - window)
         return None if packing is None else (rounds, stays, packing)
 
     low, high = 0, int(residency.rounds.streamed.sum())  # too few, and enough
     best = kept(high)
-    assert best is not None  # matrices in arrays of their own fit already
+    assert best is not None  # those of ``residency`` fit in arrays of their own
     while high - low > 1:
         middle = (low + high) // 2
         found = kept(middle)
@@ -161,19 +178,41 @@ def _columns(packings: Sequence[Packing]) -> tuple[np.ndarray, np.ndarray]:
 
 @dataclass(frozen=True, slots=True)
 class _Tiles:
-    """All tiles: rows and columns [T, 2], and where they lie in arrays of their matrix alone."""
+    """All tiles: rows and columns [T, 2], their matrix, and their place in arrays of it alone."""
 
     sizes: np.ndarray
+    owner: np.ndarray
     page: np.ndarray
     cell: np.ndarray
 
-    def pack(self, stays: np.ndarray, grid: SiteGrid, most: int) -> Packing | None:
-        """The tiles that stay in shared arrays; None where they take more than ``most``."""
-        sizes = self.sizes[stays].astype(np.int64)
-        if int(sizes.prod(axis=1).sum()) > most * grid.array_rows * grid.array_cols:
+    def pack(self, which: np.ndarray, grid: SiteGrid) -> Packing:
+        return pack_tiles(self.sizes[which].astype(np.int64), grid.array_rows, grid.array_cols)
+
+    def pack_kept(
+        self, stays: np.ndarray, fixed: np.ndarray, grid: SiteGrid, most: int
+    ) -> Packing | None:
+        """The tiles that stay in at most ``most`` arrays; None where they take more."""
+        cells = int(self.sizes[stays].astype(np.int64).prod(axis=1).sum())
+        if cells > most * grid.array_rows * grid.array_cols:
             return None
-        packing = pack_tiles(sizes, grid.array_rows, grid.array_cols)
+        packing = self.pack(stays, grid)
+        if packing.arrays > most:
+            packing = self._apart(stays, fixed, grid)
         return packing if packing.arrays <= most else None
+
+    def _apart(self, stays: np.ndarray, fixed: np.ndarray, grid: SiteGrid) -> Packing:
+        """Fixed tiles share arrays, others have those of their matrix."""
+        together = self.pack(fixed, grid)
+        own = stays & ~fixed
+        pages = np.stack([self.owner[own], self.page[own]])
+        kinds, number = np.unique(pages, axis=1, return_inverse=True)
+        array = np.zeros(len(self.page), np.int64)
+        cell = self.cell.copy()
+        array[fixed], cell[fixed] = together.array, np.stack([together.row, together.col], axis=1)
+        array[own] = together.arrays + number.reshape(-1)
+        count = together.arrays + kinds.shape[1]
+        row, col = cell[stays].T
+        return replace(together, array=array[stays], row=row, col=col, arrays=count)
 
     def sites(
         self, stays: np.ndarray, packing: Packing, slot: np.ndarray, grid: SiteGrid, window: int

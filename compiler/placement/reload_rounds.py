@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+#: Matrices of one round that are looked at where rounds cannot all be full.
+_MOST_TOGETHER = 64
+
 
 @dataclass(frozen=True, slots=True)
 class Rounds:
@@ -45,8 +48,9 @@ def fewest_rounds(arrays: np.ndarray, window: int, needed: int) -> Rounds | None
     """The fewest rounds with ``needed`` arrays in all, of matrices that are used once.
 
     Full rounds of matrices larger than the window are as many arrays as a round can have, and are
-    taken first. Where they are not enough, dynamic programming finds the most arrays that k rounds
-    of the others can have, for each k: exact but for that choice.
+    taken first, and then full rounds of the others. Where these are not enough, dynamic programming
+    finds the most arrays that k rounds of the others can have, for each k: exact but for the choice
+    of the large ones.
     """
     arrays = np.asarray(arrays, np.int64)
     full = arrays // window * window
@@ -76,9 +80,11 @@ def _groups(arrays: np.ndarray, window: int, needed: int) -> list[tuple[int, int
 
     A matrix as large as the window is a run by itself, with what its full rounds leave.
     """
+    sizes, alone = arrays % window, arrays >= window
+    groups = _full_groups(sizes, alone, window, needed)
+    if groups is not None:
+        return groups
     count = len(arrays)
-    sizes = arrays % window
-    alone = arrays >= window
     # most[i, k]: arrays of the best k runs among the first i matrices; -1 for none.
     most = np.full((count + 1, count + 1), -1, np.int64)
     start = np.tile(np.arange(count + 1, dtype=np.int32)[:, None], (1, count + 1))
@@ -86,7 +92,7 @@ def _groups(arrays: np.ndarray, window: int, needed: int) -> list[tuple[int, int
     for end in range(1, count + 1):
         most[end] = most[end - 1]
         total = 0
-        for first in range(end - 1, -1, -1):
+        for first in range(end - 1, max(end - 1 - _MOST_TOGETHER, -1), -1):
             if alone[first] and (first < end - 1 or not sizes[first]):
                 break
             total += int(sizes[first])
@@ -97,9 +103,32 @@ def _groups(arrays: np.ndarray, window: int, needed: int) -> list[tuple[int, int
             if total >= window or alone[first]:
                 break
     enough = np.flatnonzero(most[count] >= needed)
-    if not len(enough):
-        return None
-    groups, end, k = [], count, int(enough[0])
+    return _runs(start, int(enough[0])) if len(enough) else None
+
+
+def _full_groups(
+    sizes: np.ndarray, alone: np.ndarray, window: int, needed: int
+) -> list[tuple[int, int]] | None:
+    """Runs of which each but the last fills the window, so that fewer cannot do; None if too few.
+
+    Where all matrices must move there is nothing to spare for that.
+    """
+    groups: list[tuple[int, int]] = []
+    first, total, left = 0, 0, needed
+    for end, (size, large) in enumerate(zip(sizes.tolist(), alone.tolist(), strict=True), 1):
+        first, total = (end, 0) if large else (first, total + size)
+        if total >= min(window, left):
+            groups.append((first, end))
+            left -= min(window, total)
+            first, total = end, 0
+        if left <= 0:
+            return groups
+    return None
+
+
+def _runs(start: np.ndarray, k: int) -> list[tuple[int, int]]:
+    """The runs that ``start[end, k]`` leads back through: ``end`` itself where it is in none."""
+    groups, end = [], len(start) - 1
     while k:
         first = int(start[end, k])
         if first == end:

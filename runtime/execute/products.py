@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from ...backends.targets.chips import own_sites
 from ...backends.targets.slicing import mean_level
 from ...dialects.tile_table import position_bounds
 from ...errors import ProgramError
+from ..physics.streams import derive_key
 from .crossbar import Mode as ArrayMode
 from .crossbar import PreparedMatrix, prepare_matrix, run_exact, run_matrix
 
@@ -141,7 +143,27 @@ class Products:
             assert matrix.weights is not None
             return run_exact(self.program.program.tensors[matrix.weights], matrix.tiles[index], x)
         wide = np.ascontiguousarray(x, np.float32)
-        return run_matrix(self._prepare(number, index), wide, matrix.input_scale, stream, first)
+        parts = [
+            run_matrix(self._prepare(number, part), wide, matrix.input_scale, name, first)
+            for part, name in self._reads(matrix, index, stream)
+        ]
+        return parts[0] if len(parts) == 1 else np.sum(parts, axis=0)
+
+    def _reads(
+        self, matrix: Matrix, index: np.ndarray, stream: int
+    ) -> list[tuple[np.ndarray, int]]:
+        """The tiles ``index`` by what is read at once, and the name of each read for the noise.
+
+        Streamed tiles of several rounds are read by the same converters, one round after another.
+        """
+        rounds = matrix.rounds[index]
+        if self.mode != "noisy" or rounds[-1] <= 1:
+            return [(index, stream)]
+        cuts = [0, *(np.flatnonzero(np.diff(rounds)) + 1).tolist(), len(rounds)]
+        return [
+            (index[first:end], int(derive_key(stream, n)))
+            for n, (first, end) in enumerate(pairwise(cuts))
+        ]
 
     def _prepare(self, number: int, part: np.ndarray) -> PreparedMatrix:
         key = (number, part.tobytes())

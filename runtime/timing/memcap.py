@@ -43,6 +43,7 @@ from ...backends.targets.memcap_cost import (
     vector_energy_j,
     vector_latency_s,
     write_energy_j,
+    write_latency_s,
 )
 from ...dialects.kernel import Kernel
 from ...dialects.tile_table import ArrayCells
@@ -341,8 +342,13 @@ class _Costs:
         for (rows, cols), positions in tiles.sizes.items():
             one = mvm_energy_j(self.target, rows, cols, positions, square, level, adc_bits=bits)
             parts = add_parts(parts, one)
-        written_s = sum(map(self._write_s, tiles.written[1:]))
-        return Cost(self.product_times(i).convert_s + written_s, parts)
+        duration_s = self.product_times(i).convert_s
+        link: tuple[str, ...] = ()
+        for written in tiles.written[1:]:
+            write_s = self._write_s(written)
+            duration_s += write_s
+            link = link or self._link_for(write_s, written.rows)
+        return Cost(duration_s, parts, link)
 
     def _accumulate(self, i: Instruction) -> Cost:
         """The last position's sums come back and are added; earlier ones came while reading."""
@@ -367,7 +373,12 @@ class _Costs:
         # What a run of reloads takes together, less what those before have taken.
         before, both = self._writing, self._writing.beside(tiles.written[0])
         self._writing = both
-        return Cost(self._write_s(both) - self._write_s(before), parts)
+        seconds = self._write_s(both) - self._write_s(before)
+        return Cost(seconds, parts, self._link_for(self._write_s(both), both.rows))
+
+    def _link_for(self, slowest_s: float, rows: int) -> tuple[str, ...]:
+        """The host's link, where bringing the codes takes longer than writing them."""
+        return (HOST_LINK,) if slowest_s > write_latency_s(self.target, rows) else ()
 
     def _write_s(self, written: WrittenRound) -> float:
         return reload_latency_s(self.target, written.rows, written.weights)

@@ -1,5 +1,6 @@
 """Models that do not fit a chip: refused, written anew, or spread over chips."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 import semc
+from semc.backends.program import Program
 from semc.backends.targets import load_target
 from semc.errors import CapacityError
 
@@ -30,8 +32,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(path)
 
 
-def simulated(model: Path, target: str, mode: str, **options: Any) -> dict[str, Any]:
-    program = semc.compile(model, target, **options)
+def simulated(program: Program, model: Path, mode: str = "exact") -> dict[str, Any]:
     data = {
         port["name"]: np.random.default_rng(0).standard_normal(port["shape"]).astype(np.float32)
         for port in program.manifest["inputs"]
@@ -43,7 +44,8 @@ def test_reloaded_models_compute_the_same(tiny: str, examples: Path) -> None:
     model = examples / "digits_transformer.onnx"
     with pytest.raises(CapacityError, match="--on-overflow reload"):
         semc.compile(model, tiny)
-    exact = simulated(model, tiny, "exact", on_overflow="reload")
+    program = semc.compile(model, tiny, on_overflow="reload")
+    exact = simulated(program, model)
     assert exact["reference"]["max_rel_error"] < 1e-5
     capacity = load_target(tiny).weight_capacity
     assert exact["parameters_per_cm2"] == capacity / (exact["area_mm2"] / 100)
@@ -55,13 +57,29 @@ def test_reloaded_models_compute_the_same(tiny: str, examples: Path) -> None:
     assert reload["time_to_wear_out_s"] == wear_out_s
     assert exact["energy_parts_j"]["program"] > 0
     for mode, sqnr_db in (("quantized", 15), ("noisy", 10)):
-        result = simulated(model, tiny, mode, on_overflow="reload")
+        result = simulated(program, model, mode)
         assert result["reference"]["sqnr_db"] > sqnr_db
+
+
+def test_the_report_counts_what_is_needed(
+    semc_command: Callable[..., Any], tiny: str, examples: Path, tmp_path: Path
+) -> None:
+    out, model = str(tmp_path / "p.semc"), str(examples / "digits_transformer.onnx")
+    options = ("-t", tiny, "-o", out, "--json", "--no-weights")
+    reloaded = json.loads(semc_command("compile", model, "--on-overflow", "reload", *options).out)
+    assert reloaded["arrays"]["used"] == reloaded["arrays"]["available"] == 6
+    stays = reloaded["arrays"]["used"] - reloaded["reload"]["window_arrays"]
+    assert reloaded["arrays"]["needed"] == stays + reloaded["reload"]["arrays_written"]
+    spread = json.loads(semc_command("compile", model, "--on-overflow", "chips", *options).out)
+    assert spread["arrays"]["available"] == 18
+    assert sum(spread["chips"]["arrays"]) == spread["arrays"]["used"]
+    assert spread["area_mm2"] == 3 * load_target(tiny).area_mm2
 
 
 def test_several_chips_compute_the_same(tiny: str, examples: Path) -> None:
     model = examples / "digits_transformer.onnx"
-    exact = simulated(model, tiny, "exact", on_overflow="chips")
+    program = semc.compile(model, tiny, on_overflow="chips")
+    exact = simulated(program, model)
     assert exact["reference"]["max_rel_error"] < 1e-5
     chips = exact["chips"]
     assert chips["used"] == 3
@@ -73,12 +91,13 @@ def test_several_chips_compute_the_same(tiny: str, examples: Path) -> None:
     link_j = chips["crossing_bytes"] * one.chip_link.energy_pj_per_byte * 1e-12
     assert exact["energy_parts_j"]["chip_link"] == pytest.approx(link_j)
     for mode, sqnr_db in (("quantized", 15), ("noisy", 10)):
-        result = simulated(model, tiny, mode, on_overflow="chips")
+        result = simulated(program, model, mode)
         assert result["reference"]["sqnr_db"] > sqnr_db
 
 
 def test_loops_stay_on_a_chip(tiny: str, examples: Path) -> None:
-    exact = simulated(examples / "digits_lstm.onnx", tiny, "exact", on_overflow="chips")
+    model = examples / "digits_lstm.onnx"
+    exact = simulated(semc.compile(model, tiny, on_overflow="chips"), model)
     assert exact["reference"]["max_rel_error"] < 1e-5
     assert exact["chips"]["used"] == 3
 
@@ -105,6 +124,7 @@ def test_the_command_says_what_is_written(
     model = str(examples / "digits_transformer.onnx")
     done = semc_command("compile", model, "-t", tiny, "--on-overflow", "reload", "-o", out)
     assert done.code == 0, done.err
+    assert "6 of 6 on 2 layers" in done.out
     assert "written anew" in done.out
     timed = semc_command("simulate", out)
     assert "without a pause" in timed.out

@@ -144,11 +144,13 @@ def a_missing_via(module: ModuleOp) -> None:
 def a_missing_via_below(module: ModuleOp) -> None:
     """The way up to a layer goes through all vias below it."""
     sites = np.concatenate([table_of(p.sites) for p in programs_of(module)])  # type: ignore[arg-type]
-    above = sites[sites[:, 0] >= 2, 1:3].tolist()
-    rows, cols = machine_of(module).grid.get_values()[1:]
-    row, col = next((r, c) for r in range(rows) for c in range(cols) if [r, c] not in above)
-    program = programs_of(module)[-1]
-    move_to(program, len(table_of(program.tiles)) - 1, [2, row, col, 0, 0], module)
+    above = sites[sites[:, 0] >= 2]
+    if len(above):
+        row, col = above[0, 1:3].tolist()
+    else:
+        row, col = site_of(module)[1:3]
+        program = programs_of(module)[-1]
+        move_to(program, len(table_of(program.tiles)) - 1, [2, row, col, 0, 0], module)
     mark_broken(module, "missing_vias", [1, row, col])
 
 

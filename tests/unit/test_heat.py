@@ -129,7 +129,7 @@ def test_reports_say_what_is_over_its_limit(
     from semc.runtime.report.console import print_simulation
 
     text = (Path(targets.__file__).parent / "memcap-demo.toml").read_text()
-    for limit, words in (("85.0", "(limit 85 C)"), ("26.0", "(over the limit of 26 C)")):
+    for limit, words in (("85.0", "(limit 85 C)"), ("28.0", "(over the limit of 28 C)")):
         chip = tmp_path / f"chip{limit}.toml"
         chip.write_text(text.replace("max_temperature_c = 85.0", f"max_temperature_c = {limit}"))
         print_simulation(simulate(semc.compile(examples / "digits_cnn.onnx", chip), None).as_dict())

@@ -1,5 +1,6 @@
 """Which arrays are written anew: against all choices of small cases, and Belady's rule."""
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -201,6 +202,37 @@ def _placed(sizes: list[np.ndarray], plan: ReloadPlan) -> list[PlacedMatrix]:
     ]
 
 
+def _uses_of(matrices: list[PlacedMatrix]) -> list[ArrayUse]:
+    """A reload of each streamed matrix, and a product of every one."""
+    uses = []
+    for n, m in enumerate(matrices):
+        uses += [ArrayUse(2 * n, m.name, "reload", n)] if m.streamed.any() else []
+        uses += [ArrayUse(2 * n + 1, m.name, "product", n)]
+    return uses
+
+
+@given(TILES, st.data())
+@settings(deadline=None, max_examples=40)
+def test_every_damage_to_a_plan_is_seen(
+    tiles: list[list[tuple[int, int]]], data: st.DataObject
+) -> None:
+    sizes = [np.array(table) for table in [*tiles, [(16, 8)] * 13]]
+    once = np.ones(len(sizes), np.int64)
+    plan = plan_reload(sizes, once, once > 0, GRID, WRITING)
+    assert plan is not None
+    matrices = _placed(sizes, plan)
+    uses = _uses_of(matrices)
+    dropped = data.draw(st.sampled_from([use for use in uses if use.kind == "reload"]))
+    rest = [use for use in uses if use is not dropped]
+    assert any(matrices[dropped.matrix].name in f for f in check_residency(matrices, rest, GRID))
+    nested = [replace(use, nested=use.kind == "product") for use in uses]
+    assert check_residency(matrices, nested, GRID)
+    streamed = data.draw(st.sampled_from(np.flatnonzero(plan.rounds > 0).tolist()))
+    kept = np.flatnonzero(plan.rounds == 0)
+    plan.sites[streamed, :3] = plan.sites[data.draw(st.sampled_from(kept.tolist())), :3]
+    assert check_residency(_placed(sizes, plan), uses, GRID)
+
+
 @given(TILES)
 @settings(deadline=None, max_examples=60)
 def test_plans_pass_the_checkers_and_write_no_more_than_they_must(
@@ -212,10 +244,7 @@ def test_plans_pass_the_checkers_and_write_no_more_than_they_must(
     assert plan is not None
     matrices = _placed(sizes, plan)
     assert check_matrices(matrices, GRID) == []
-    uses = []
-    for n, m in enumerate(matrices):
-        uses += [ArrayUse(2 * n, m.name, "reload", n)] if m.streamed.any() else []
-        uses += [ArrayUse(2 * n + 1, m.name, "product", n)]
+    uses = _uses_of(matrices)
     assert check_residency(matrices, uses, GRID) == []
     residency = plan.residency
     assert residency.written == residency.rounds.streamed.sum()
@@ -234,3 +263,23 @@ def test_full_arrays_fill_the_chip_beside_the_window() -> None:
     assert plan is not None
     assert plan.residency.written == 21 - GRID.sites + plan.residency.window
     assert (plan.rounds == 0).sum() == GRID.sites - plan.residency.window
+
+
+def test_what_must_stay_shares_arrays() -> None:
+    # Eleven small matrices in a loop fill one array, not eleven of the twelve.
+    small = [np.array([[4, 2]]) for _ in range(11)]
+    sizes = [*small, np.full((13, 2), (16, 8))]
+    once = np.ones(len(sizes), np.int64)
+    movable = np.array([False] * 11 + [True])
+    plan = plan_reload(sizes, once, movable, GRID, WRITING)
+    assert plan is not None
+    assert plan.rounds[:11].max() == 0
+    assert plan.residency.written == 1 + 13 - GRID.sites + plan.residency.window
+
+
+def test_windows_are_not_tried_in_vain() -> None:
+    arrays = np.full(3000, 3)
+    found = choose_residency(arrays, arrays // 3, arrays > 0, 4000, Writing(1.0, 0.0, 2500))
+    assert found is not None
+    assert (found.window, found.written) == (2500, 7500)
+    assert found.write_s == 3.0

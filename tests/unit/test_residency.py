@@ -76,6 +76,37 @@ def test_noisy_arrays_are_those_of_the_site(program: Program) -> None:
     np.testing.assert_allclose(one, reference(x), atol=0.4)
 
 
+def test_rounds_of_a_product_have_noise_of_their_own() -> None:
+    """The same weights in the same cells, once and in two rounds: independent reads add up."""
+    once = """
+func.func @main(%x: tensor<400x16xf32>) -> tensor<400x8xf32> {
+  %m = tile.program <"m"> tiles dense<[[0, 0, 16, 0, 8]]> : tensor<1x5xi32>
+    {sites = dense<[[0, 2, 2, 0, 0]]> : tensor<1x5xi32>} : !tile.crossbar<1x16x8>
+  %y = tile.mvm %m, %x : (!tile.crossbar<1x16x8>, tensor<400x16xf32>) -> tensor<400x8xf32>
+  func.return %y : tensor<400x8xf32>
+}
+"""
+    twice = """
+func.func @main(%x: tensor<400x32xf32>) -> tensor<400x8xf32> {
+  %m = tile.program <"m"> tiles dense<[[0, 0, 16, 0, 8], [0, 16, 16, 0, 8]]> : tensor<2x5xi32>
+    {sites = dense<[[0, 2, 2, 0, 0], [0, 2, 2, 0, 0]]> : tensor<2x5xi32>,
+     rounds = dense<[1, 2]> : tensor<2xi32>} : !tile.crossbar<1x32x8>
+  %y = tile.mvm %m, %x : (!tile.crossbar<1x32x8>, tensor<400x32xf32>) -> tensor<400x8xf32>
+  func.return %y : tensor<400x8xf32>
+}
+"""
+    half = np.random.default_rng(2).standard_normal((1, 16, 8)).astype(np.float32)
+    row = np.linspace(-1, 1, 16, dtype=np.float32)
+    deviation = []
+    for text, parts in ((once, 1), (twice, 2)):
+        program = compiled(text, {"m": np.concatenate([half] * parts, axis=1)}, QUANTIZED)
+        x = np.tile(np.hstack([row] * parts), (400, 1))
+        read = MemcapExecutor(program, "noisy", 3).run({"input0": x})["output0"]
+        deviation.append(read.std(axis=0))
+    ratio = float(np.sqrt(np.square(deviation[1]).sum() / np.square(deviation[0]).sum()))
+    assert ratio == pytest.approx(np.sqrt(2), rel=0.1)  # 2 if both were one read
+
+
 def with_layer0(program: Program, change: list[Instruction]) -> Program:
     """``program`` with other instructions in the stream of its lowest layer."""
     decoded = decode_program(program)
