@@ -37,7 +37,8 @@ from network_shapes import NETWORKS, StoredMatrix
 
 from semc.compiler.passes.cut_tiles import tile_grid
 from semc.compiler.placement.pack import Sharing, pack_tiles
-from semc.compiler.placement.pack_search import Packing, pack_rectangles
+from semc.compiler.placement.pack_kinds import Packing
+from semc.compiler.placement.pack_search import pack_rectangles
 from semc.dialects.tile_table import ArrayCells, read_rounds
 
 INSTANCES = Path(__file__).resolve().parents[2] / "shared" / "instances" / "bp2d"

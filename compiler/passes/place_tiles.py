@@ -21,7 +21,7 @@ from ..context import say_unchanged
 from ..placement.assign import assign_sites
 from ..placement.machine import SiteGrid, grid_of
 from ..placement.pack import SHARING, Sharing, pack_tiles
-from ..placement.pack_search import Packing
+from ..placement.pack_kinds import Packing
 from ..rewriting import whole_ops
 
 if TYPE_CHECKING:

@@ -18,7 +18,8 @@ from math import log
 
 import numpy as np
 
-from .pack_search import Packing, pack_rectangles
+from .pack_kinds import Packing
+from .pack_search import pack_rectangles
 
 #: Share of the time of all reads that a further array must save.
 SPEND = 0.01

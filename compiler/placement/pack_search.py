@@ -4,34 +4,19 @@ The search is bounded by steps, so that the same input and seed give the same pa
 may bound it by time as well. It ends at the lower bound.
 """
 
-from dataclasses import dataclass
 from time import perf_counter
 
 import numpy as np
 
 from .pack_bounds import packing_bound
+from .pack_kinds import Packing, count_kinds, expand_patterns, fill_by_kind
 
 #: Steps of the search between looks at the clock.
 _CHUNK = 200
-#: Sizes that are packed together, at most; and up to how many all are tried at each step.
-_KINDS = 2048
+#: Up to how many kinds all are tried at each step of a construction.
 _GREEDY_KINDS = 512
 #: Steps after which the search starts anew from another construction.
 _RESTART = 20_000
-
-
-@dataclass(frozen=True, slots=True)
-class Packing:
-    """Per rectangle: its ``array`` (bin), and the ``row`` and ``col`` where it starts there.
-
-    ``bound`` is the number of arrays that no packing can do without.
-    """
-
-    array: np.ndarray
-    row: np.ndarray
-    col: np.ndarray
-    arrays: int
-    bound: int
 
 
 def pack_rectangles(
@@ -51,28 +36,21 @@ def pack_rectangles(
     end = None if seconds is None else perf_counter() + seconds
     sizes = np.asarray(sizes, np.int64).reshape(-1, 2)
     if not len(sizes):
-        empty = np.empty(0, np.int32)
-        return Packing(empty, empty, empty, 0, 0)
-    kinds, kind_of, counts = np.unique(sizes, axis=0, return_inverse=True, return_counts=True)
+        return Packing.of(np.empty((0, 3)), 0)
+    kinds, counts, by_kind = count_kinds(sizes)
     bound = packing_bound(kinds, bin_rows, bin_cols, counts)
+
+    def construct(own: np.ndarray, times: np.ndarray) -> np.ndarray:
+        whole = len(own) == len(kinds)
+        plans = _plans(own / (bin_rows, bin_cols), thorough=tries > 0 and whole)
+        return _construct(own, times, bin_rows, bin_cols, plans, bound if whole else 0, end)
+
     best = np.empty((len(sizes), 3), np.int64)
-    bins = 0
-    # Many sizes are dealt to parts, so that filling bins stays linear in them.
-    parts = -(-len(kinds) // _KINDS)
-    part_of = np.empty(len(kinds), np.int64)
-    part_of[np.argsort(kinds.prod(axis=1), kind="stable")] = np.arange(len(kinds)) % parts
-    by_kind = np.argsort(kind_of.reshape(-1), kind="stable")
-    for part in range(parts):
-        own = part_of == part
-        plans = _plans(kinds[own] / (bin_rows, bin_cols), thorough=tries > 0 and parts == 1)
-        spots = _construct(kinds[own], counts[own], bin_rows, bin_cols, plans, bound, end)
-        spots[:, 0] += bins
-        best[by_kind[np.repeat(own, counts)]] = spots
-        bins = int(spots[:, 0].max()) + 1
+    best[by_kind] = fill_by_kind(kinds, counts, construct)
+    bins = int(best[:, 0].max()) + 1
     if bins > bound and tries > 0 and (end is None or perf_counter() < end):
         best, bins = _search(sizes, bin_rows, bin_cols, best, bins, bound, tries, end, seed)
-    array, row, col = best.T.astype(np.int32)
-    return Packing(array, row, col, bins, bound)
+    return Packing.of(best, bound)
 
 
 def _plans(share: np.ndarray, thorough: bool) -> list[tuple[np.ndarray, int, bool]]:
@@ -114,17 +92,6 @@ def _construct(
             break
     assert best is not None  # the first plan has no limit to keep
     return best
-
-
-def expand_patterns(entries: np.ndarray, repeats: np.ndarray) -> np.ndarray:
-    """(bin, row, col) of each rectangle, sorted by size number, from patterns and repetitions."""
-    first = np.cumsum(repeats) - repeats
-    times = repeats[entries[:, 0]]
-    start = np.repeat(np.cumsum(times) - times, times)
-    turn = np.arange(int(times.sum())) - start
-    index = np.repeat(np.arange(len(entries)), times)
-    spots = np.column_stack([first[entries[index, 0]] + turn, entries[index, 2:]])
-    return spots[np.argsort(entries[index, 1], kind="stable")]
 
 
 def _search(
