@@ -30,7 +30,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PlaceTiles(ModulePass):
-    """Packs tiles into arrays and gives each array a site; CapacityError when they do not fit."""
+    """Packs tiles into arrays and gives each array a site; CapacityError when they do not fit.
+
+    ``packing`` says what may share an array: ``dense``, ``exclusive`` or ``auto``.
+    """
 
     name = "place-tiles"
     target: str
