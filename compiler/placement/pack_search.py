@@ -53,12 +53,17 @@ def pack_rectangles(
     return Packing.of(best, bound)
 
 
+def _order_keys(share: np.ndarray) -> np.ndarray:
+    """By what rectangles are packed, the largest first, [5, n]: area, sides, and their sum."""
+    h, w = share.T
+    return np.stack([h * w, np.maximum(h, w), h + w, h + 1e-3 * w, w + 1e-3 * h])
+
+
 def _plans(share: np.ndarray, thorough: bool) -> list[tuple[np.ndarray, int, bool]]:
     """(order of sizes, rule, greedy) of each construction; ``share`` [n, 2] is that of a bin."""
     from .maxrects import RULES
 
-    h, w = share.T
-    keys = (h * w, np.maximum(h, w), h + w, h + 1e-3 * w, w + 1e-3 * h)
+    keys = _order_keys(share)
     orders = [np.argsort(-key, kind="stable") for key in (keys if thorough else keys[:2])]
     rules = range(RULES if thorough else 1)
     plans = [(order, rule, False) for order in orders for rule in rules]
@@ -109,7 +114,8 @@ def _search(
     from .maxrects import improve
 
     heights, widths = (np.ascontiguousarray(x, np.int64) for x in sizes.T)
-    area = heights * widths / (bin_rows * bin_cols)
+    keys = _order_keys(sizes / (bin_rows, bin_cols))
+    area = keys[0]
     spot, weight, since = None, area, 0
     rng = np.random.default_rng(seed)
     while bins > bound and tries > 0 and (end is None or perf_counter() < end):
@@ -117,15 +123,7 @@ def _search(
             spot, weight, since = _drop_bin(best, bins, area), area.copy(), 0
         chunk = min(tries, _CHUNK)
         left, made = improve(
-            heights,
-            widths,
-            bin_rows,
-            bin_cols,
-            spot,
-            bins - 1,
-            weight,
-            chunk,
-            rng,
+            heights, widths, bin_rows, bin_cols, keys, spot, bins - 1, weight, chunk, rng
         )
         tries -= made
         since += made
