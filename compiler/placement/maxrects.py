@@ -206,8 +206,10 @@ def _pick_bins(chosen, bins, rng):  # type: ignore[no-untyped-def]
 
 @compiled()
 def _line_up(chosen, ruined, first, after, pooled, keys, item, value, rng):  # type: ignore[no-untyped-def]
-    """Put the rectangles of the chosen lists into ``item``, in a random order near one of the
-    usual ``keys`` [K, n]; their number. Half the time one of the pool comes first."""
+    """Put the rectangles of the chosen lists into ``item`` in a random order; their number.
+
+    It is near one of the usual ``keys`` [K, n]. Half the time one of the pool comes first.
+    """
     by, noise = int(rng.random() * len(keys)), 2.0 * rng.random() ** 2
     forced = int(rng.random() * pooled) if rng.random() < 0.5 else -1
     m = 0
@@ -229,9 +231,9 @@ def _line_up(chosen, ruined, first, after, pooled, keys, item, value, rng):  # t
 
 
 @compiled()
-def _repack(
+def _repack(  # type: ignore[no-untyped-def]
     item, chosen, ruined, heights, widths, rows, cols, least, weight, limit, new, room, rng
-):  # type: ignore[no-untyped-def]
+):
     """Pack ``item`` into the chosen bins anew by one rule; (weight, number) of what is left over.
 
     Gives up where the weight exceeds ``limit``. ``new`` [m, 3] takes list, row and column.
