@@ -124,6 +124,29 @@ def _best_free(free, count, placed, used, h, w, rule, rows, cols):  # type: igno
 
 
 @compiled()
+def _choose_size(  # type: ignore[no-untyped-def]
+    free, count, placed, used, heights, widths, left, order, position, rule, greedy, rows, cols
+):
+    """(position in ``order``, free rectangle) of what is placed next; no rectangle is -1.
+
+    It is the first size from ``position`` on that fits, or the best of all where ``greedy``.
+    """
+    chosen, where, best = position, -1, np.int64(1) << 60
+    for k in range(0 if greedy else position, len(order)):
+        t = order[k]
+        if left[t] == 0:
+            continue
+        found, score = _best_free(
+            free, count, placed, used, heights[t], widths[t], rule, rows, cols
+        )
+        if found >= 0 and score < best:
+            chosen, where, best = k, found, score
+            if not greedy:
+                break
+    return chosen, where
+
+
+@compiled()
 def fill_patterns(heights, widths, counts, rows, cols, order, rule, greedy, limit):  # type: ignore[no-untyped-def]
     """Fill bins of ``rows`` x ``cols`` with ``counts`` [D] of sizes ``heights`` x ``widths``.
 
@@ -146,21 +169,13 @@ def fill_patterns(heights, widths, counts, rows, cols, order, rule, greedy, limi
         count, used, begin = 1, 0, made
         position = 0
         while count > 0:
-            size, where, best = -1, -1, np.int64(1) << 60
-            for k in range(0 if greedy else position, len(order)):
-                t = order[k]
-                if left[t] == 0:
-                    continue
-                found, score = _best_free(
-                    free, count, placed, used, heights[t], widths[t], rule, rows, cols
-                )
-                if found >= 0 and score < best:
-                    size, where, best = t, found, score
-                if found >= 0 and not greedy:
-                    position = k
-                    break
-            if size < 0:
+            position, where = _choose_size(
+                free, count, placed, used, heights, widths, left, order, position, rule, greedy,
+                rows, cols,
+            )  # fmt: skip
+            if where < 0:
                 break
+            size = order[position]
             r, c = free[where, 0], free[where, 1]
             r1, c1 = r + heights[size], c + widths[size]
             count = _occupy(free, count, r, c, r1, c1, scratch, least_h, least_w)
