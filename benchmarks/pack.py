@@ -37,7 +37,8 @@ from network_shapes import NETWORKS, StoredMatrix
 
 from semc.compiler.passes.cut_tiles import tile_grid
 from semc.compiler.placement.pack import Sharing, pack_tiles
-from semc.compiler.placement.pack_search import Packing, pack_rectangles
+from semc.compiler.placement.pack_kinds import Packing
+from semc.compiler.placement.pack_search import pack_rectangles
 from semc.dialects.tile_table import ArrayCells, read_rounds
 
 INSTANCES = Path(__file__).resolve().parents[2] / "shared" / "instances" / "bp2d"
@@ -114,8 +115,8 @@ def read_instances(path: Path) -> Iterator[Instance]:
 
 def measure_bins(instances: Sequence[Instance], seconds: float) -> dict[str, Any]:
     """One row: all instances packed with ``seconds`` each, and every packing checked."""
-    warm = np.random.default_rng(0).integers(5, 25, (60, 2))
-    pack_rectangles(warm, 40, 40, tries=1000)  # loads what is compiled
+    for instance in instances:  # loads what is compiled
+        pack_rectangles(instance.sizes, instance.rows, instance.cols, tries=1)
     bins, spent = [], []
     for instance in instances:
         start = time.perf_counter()

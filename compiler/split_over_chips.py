@@ -22,7 +22,7 @@ from .diagnostics import where_of
 from .matrix_uses import block_of
 from .placement.machine import SiteGrid
 from .placement.pack import pack_tiles
-from .placement.pack_search import Packing
+from .placement.pack_kinds import Packing
 from .placement.partition import Chain, Partition, cut_arrays, partition_chain
 from .placement.reload import pack_apart
 

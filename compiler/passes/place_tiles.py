@@ -42,7 +42,7 @@ class PlaceTiles(ModulePass):
     """Packs tiles into arrays and gives each array a site; CapacityError when they do not fit.
 
     ``effort`` (0 to 10) is how much the engine that places arrays may try, ``seed`` where it
-    begins. ``packing`` says which tiles may share an array (pack.py).
+    begins. ``packing`` says what may share an array: ``dense``, ``exclusive`` or ``auto``.
     """
 
     name = "place-tiles"

@@ -73,12 +73,31 @@ def _stack_up(lives, sizes, by_first, begin, priority, offsets, end, start, heig
 
 
 @compiled()
+def _shake(priority, lives, sizes, offsets, bound, high, rng):  # type: ignore[no-untyped-def]
+    """Change the priorities of up to four buffers alive with one that reaches above ``bound``."""
+    n, reaching = len(sizes), 0
+    for i in range(n):
+        if offsets[i] + sizes[i] > bound:
+            high[reaching] = i
+            reaching += 1
+    target = high[int(rng.random() * reaching)]
+    for _ in range(1 + int(rng.random() * rng.random() * 4)):
+        i = int(rng.random() * n)
+        for _ in range(30):
+            if lives[i, 0] <= lives[target, 1] and lives[i, 1] >= lives[target, 0]:
+                break
+            i = int(rng.random() * n)
+        priority[i] *= np.exp(4.0 * rng.random() - 2.0)
+    if rng.random() < 0.5:
+        priority[target] *= 1.0 + 2.0 * rng.random()
+
+
+@compiled()
 def climb(lives, sizes, by_first, begin, priority, bound, tries, rng):  # type: ignore[no-untyped-def]
     """The offsets int64 [n] of the lowest peak found from ``priority`` float64 [n] on.
 
-    A step changes the priorities of a few buffers that are alive together with one that reaches
-    above ``bound``, and is kept where neither the peak rises nor what lies above the bound does.
-    Ends at ``bound`` or after ``tries`` steps.
+    A step changes a few priorities, and is kept where neither the peak rises nor what lies above
+    ``bound`` does. Ends at ``bound`` or after ``tries`` steps.
     """
     n, sections = len(sizes), len(begin) - 1
     end, start = np.empty(sections, np.int64), np.empty(sections, np.int64)
@@ -90,22 +109,8 @@ def climb(lives, sizes, by_first, begin, priority, bound, tries, rng):  # type: 
     for _ in range(tries):
         if peak <= bound:
             break
-        reaching = 0
-        for i in range(n):
-            if best[i] + sizes[i] > bound:
-                high[reaching] = i
-                reaching += 1
-        target = high[int(rng.random() * reaching)]
         changed[:] = priority
-        for _ in range(1 + int(rng.random() * rng.random() * 4)):
-            i = int(rng.random() * n)
-            for _ in range(30):
-                if lives[i, 0] <= lives[target, 1] and lives[i, 1] >= lives[target, 0]:
-                    break
-                i = int(rng.random() * n)
-            changed[i] *= np.exp(4.0 * rng.random() - 2.0)
-        if rng.random() < 0.5:
-            changed[target] *= 1.0 + 2.0 * rng.random()
+        _shake(changed, lives, sizes, best, bound, high, rng)
         top = _stack_up(lives, sizes, by_first, begin, changed, trial, end, start, height, skip)
         if top > peak:
             continue

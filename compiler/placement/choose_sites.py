@@ -15,7 +15,7 @@ from .assign import assign_sites
 from .choose_layers import choose_layers
 from .free_sites import FreeSites
 from .machine import SiteGrid
-from .pack_search import Packing
+from .pack_kinds import Packing
 from .route import route_tiles
 from .site_problem import SiteProblem
 from .strips import strip_sites

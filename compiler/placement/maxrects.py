@@ -124,6 +124,29 @@ def _best_free(free, count, placed, used, h, w, rule, rows, cols):  # type: igno
 
 
 @compiled()
+def _choose_size(  # type: ignore[no-untyped-def]
+    free, count, placed, used, heights, widths, left, order, position, rule, greedy, rows, cols
+):
+    """(position in ``order``, free rectangle) of what is placed next; no rectangle is -1.
+
+    It is the first size from ``position`` on that fits, or the best of all where ``greedy``.
+    """
+    chosen, where, best = position, -1, np.int64(1) << 60
+    for k in range(0 if greedy else position, len(order)):
+        t = order[k]
+        if left[t] == 0:
+            continue
+        found, score = _best_free(
+            free, count, placed, used, heights[t], widths[t], rule, rows, cols
+        )
+        if found >= 0 and score < best:
+            chosen, where, best = k, found, score
+            if not greedy:
+                break
+    return chosen, where
+
+
+@compiled()
 def fill_patterns(heights, widths, counts, rows, cols, order, rule, greedy, limit):  # type: ignore[no-untyped-def]
     """Fill bins of ``rows`` x ``cols`` with ``counts`` [D] of sizes ``heights`` x ``widths``.
 
@@ -146,21 +169,13 @@ def fill_patterns(heights, widths, counts, rows, cols, order, rule, greedy, limi
         count, used, begin = 1, 0, made
         position = 0
         while count > 0:
-            size, where, best = -1, -1, np.int64(1) << 60
-            for k in range(0 if greedy else position, len(order)):
-                t = order[k]
-                if left[t] == 0:
-                    continue
-                found, score = _best_free(
-                    free, count, placed, used, heights[t], widths[t], rule, rows, cols
-                )
-                if found >= 0 and score < best:
-                    size, where, best = t, found, score
-                if found >= 0 and not greedy:
-                    position = k
-                    break
-            if size < 0:
+            position, where = _choose_size(
+                free, count, placed, used, heights, widths, left, order, position, rule, greedy,
+                rows, cols,
+            )  # fmt: skip
+            if where < 0:
                 break
+            size = order[position]
             r, c = free[where, 0], free[where, 1]
             r1, c1 = r + heights[size], c + widths[size]
             count = _occupy(free, count, r, c, r1, c1, scratch, least_h, least_w)
@@ -189,126 +204,132 @@ def fill_patterns(heights, widths, counts, rows, cols, order, rule, greedy, limi
 
 
 @compiled()
-def improve(heights, widths, rows, cols, spot, bins, weight, tries, rng):  # type: ignore[no-untyped-def]
+def _pick_bins(chosen, bins, rng):  # type: ignore[no-untyped-def]
+    """Choose one to three different bins; the pool, which is list ``bins``, comes after them."""
+    draw = rng.random()
+    ruined = min(bins, 1 if draw < 0.25 else (2 if draw < 0.8 else RUINED))
+    for k in range(ruined):
+        repeated = True
+        while repeated:
+            chosen[k] = int(rng.random() * bins)
+            repeated = False
+            for j in range(k):
+                repeated |= chosen[j] == chosen[k]
+    chosen[ruined] = bins
+    return ruined
+
+
+@compiled()
+def _line_up(chosen, ruined, first, after, pooled, keys, item, value, rng):  # type: ignore[no-untyped-def]
+    """Put the rectangles of the chosen lists into ``item`` in a random order; their number.
+
+    It is near one of the usual ``keys`` [K, n]. Half the time one of the pool comes first.
+    """
+    by, noise = int(rng.random() * len(keys)), 2.0 * rng.random() ** 2
+    forced = int(rng.random() * pooled) if rng.random() < 0.5 else -1
+    m = 0
+    for k in range(ruined + 1):
+        i, turn = first[chosen[k]], 0
+        while i >= 0:
+            own = keys[by, i] * (1.0 + noise * (rng.random() - 0.5))
+            if k == ruined and turn == forced:
+                own = np.inf
+            at = m
+            while at > 0 and value[at - 1] < own:
+                item[at], value[at] = item[at - 1], value[at - 1]
+                at -= 1
+            item[at], value[at] = i, own
+            m += 1
+            turn += 1
+            i = after[i]
+    return m
+
+
+@compiled()
+def _repack(  # type: ignore[no-untyped-def]
+    item, chosen, ruined, heights, widths, rows, cols, least, weight, limit, new, room, rng
+):
+    """Pack ``item`` into the chosen bins anew by one rule; (weight, number) of what is left over.
+
+    Gives up where the weight exceeds ``limit``. ``new`` [m, 3] takes list, row and column.
+    """
+    free, count, placed, used, scratch = room
+    rule, first_fit = int(rng.random() * RULES), rng.random() < 0.5
+    for k in range(ruined):
+        free[k, 0, 0], free[k, 0, 1], free[k, 0, 2], free[k, 0, 3] = 0, 0, rows, cols
+        count[k], used[k] = 1, 0
+    missed, out = 0.0, 0
+    for j in range(len(item)):
+        i = item[j]
+        h, w = heights[i], widths[i]
+        home, where, best = -1, -1, np.int64(1) << 60
+        for k in range(ruined):
+            found, score = _best_free(free[k], count[k], placed[k], used[k], h, w, rule, rows, cols)
+            if found >= 0 and score < best:
+                home, where, best = k, found, score
+                if first_fit:
+                    break
+        if home < 0:
+            new[j, 0] = chosen[ruined]
+            missed += weight[i]
+            out += 1
+            if missed > limit:
+                break
+            continue
+        r, c = free[home, where, 0], free[home, where, 1]
+        count[home] = _occupy(
+            free[home], count[home], r, c, r + h, c + w, scratch, least[0], least[1]
+        )
+        at = placed[home, used[home]]
+        at[0], at[1], at[2], at[3] = r, c, r + h, c + w
+        used[home] += 1
+        new[j, 0], new[j, 1], new[j, 2] = chosen[home], r, c
+    return missed, out
+
+
+@compiled()
+def improve(heights, widths, rows, cols, keys, spot, bins, weight, tries, rng):  # type: ignore[no-untyped-def]
     """Try to place the pool (``spot`` [n, 3] of bin, row, col with bin -1) into ``bins`` bins.
 
-    Changes ``spot`` and ``weight`` float64 [n] in place. Returns the number of rectangles still in
-    the pool and the tries made; stops at none, or after ``tries``. A step that packs more than
-    ``USUAL`` rectangles counts as several tries, with the square of their number, as its time does.
+    ``keys`` float64 [K, n] are usual orders of packing, the largest first. Changes ``spot`` and
+    ``weight`` float64 [n] in place. Returns the number of rectangles still in the pool and the
+    tries made; stops at none, or after ``tries``. A step that packs more than ``USUAL`` rectangles
+    counts as several tries, with the square of their number, as its time does.
     """
     n = len(heights)
-    first = np.full(bins + 1, -1, np.int64)  # of each bin's rectangles; the last list is the pool
-    after = np.full(n, -1, np.int64)
-    pool_weight, pooled = 0.0, 0
-    least_h, least_w = heights.min(), widths.min()
+    # Lists of the rectangles of each bin; the last one is the pool.
+    first, after = np.full(bins + 1, -1, np.int64), np.full(n, -1, np.int64)
     for i in range(n):
-        home = spot[i, 0]
-        if home < 0:
-            home = bins
-            pool_weight += weight[i]
-            pooled += 1
+        home = spot[i, 0] if spot[i, 0] >= 0 else bins
         after[i] = first[home]
         first[home] = i
-    free = np.empty((RUINED, FREE_CAP, 4), np.int64)
-    count = np.zeros(RUINED, np.int64)
-    placed = np.empty((RUINED, n, 4), np.int64)
-    used = np.zeros(RUINED, np.int64)
-    scratch = np.empty((FREE_CAP, 4), np.int64)
-    chosen = np.zeros(RUINED, np.int64)
-    item, key = np.empty(n, np.int64), np.empty(n, np.float64)
-    new = np.empty((n, 3), np.int64)
-    stale = 0
-    made = 0
+    pool_weight, pooled = weight[spot[:, 0] < 0].sum(), (spot[:, 0] < 0).sum()
+    room = (
+        np.empty((RUINED, FREE_CAP, 4), np.int64), np.zeros(RUINED, np.int64),
+        np.empty((RUINED, n, 4), np.int64), np.zeros(RUINED, np.int64),
+        np.empty((FREE_CAP, 4), np.int64),
+    )  # fmt: skip
+    least = (heights.min(), widths.min())
+    chosen = np.zeros(RUINED + 1, np.int64)
+    item, value, new = np.empty(n, np.int64), np.empty(n), np.empty((n, 3), np.int64)
+    stale = made = 0
     while made < tries and pooled > 0:
-        draw = rng.random()
-        ruined = min(bins, 1 if draw < 0.25 else (2 if draw < 0.8 else 3))
-        for k in range(ruined):
-            repeated = True
-            while repeated:
-                chosen[k] = int(rng.random() * bins)
-                repeated = False
-                for j in range(k):
-                    repeated |= chosen[j] == chosen[k]
-        # Their rectangles and the pool, in a random order near one of the usual ones.
-        by, noise = int(rng.random() * 5), rng.random()
-        noise *= noise * 2.0
-        forced = int(rng.random() * pooled) if rng.random() < 0.5 else -1
-        m = 0
-        for k in range(ruined + 1):
-            i = first[chosen[k]] if k < ruined else first[bins]
-            turn = 0
-            while i >= 0:
-                h, w = heights[i] / rows, widths[i] / cols
-                if by == 0:
-                    value = h * w
-                elif by == 1:
-                    value = h + w * 0.01
-                elif by == 2:
-                    value = w + h * 0.01
-                elif by == 3:
-                    value = max(h, w)
-                else:
-                    value = h + w
-                value *= 1.0 + noise * (rng.random() - 0.5)
-                if k == ruined and turn == forced:
-                    value = 4.0
-                turn += 1
-                at = m
-                while at > 0 and key[at - 1] < value:
-                    item[at], key[at] = item[at - 1], key[at - 1]
-                    at -= 1
-                item[at], key[at] = i, value
-                m += 1
-                i = after[i]
+        ruined = _pick_bins(chosen, bins, rng)
+        m = _line_up(chosen, ruined, first, after, pooled, keys, item, value, rng)
         made += max(1, m * m // USUAL**2)
-        rule = int(rng.random() * RULES)
-        first_fit = rng.random() < 0.5
-        for k in range(ruined):
-            free[k, 0, 0], free[k, 0, 1], free[k, 0, 2], free[k, 0, 3] = 0, 0, rows, cols
-            count[k], used[k] = 1, 0
-        missed, out = 0.0, 0
-        for j in range(m):
-            i = item[j]
-            h, w = heights[i], widths[i]
-            home, where, best = -1, -1, np.int64(1) << 60
-            for k in range(ruined):
-                found, score = _best_free(
-                    free[k], count[k], placed[k], used[k], h, w, rule, rows, cols
-                )
-                if found >= 0 and score < best:
-                    home, where, best = k, found, score
-                    if first_fit:
-                        break
-            if home < 0:
-                new[j, 0] = -1
-                missed += weight[i]
-                out += 1
-                if missed > pool_weight:
-                    break
-                continue
-            r, c = free[home, where, 0], free[home, where, 1]
-            count[home] = _occupy(
-                free[home], count[home], r, c, r + h, c + w, scratch, least_h, least_w
-            )
-            u = used[home]
-            placed[home, u, 0], placed[home, u, 1] = r, c
-            placed[home, u, 2], placed[home, u, 3] = r + h, c + w
-            used[home] += 1
-            new[j, 0], new[j, 1], new[j, 2] = chosen[home], r, c
-        if missed > pool_weight:
-            stale += 1
-        else:
-            stale = stale + 1 if missed == pool_weight else 0
+        missed, out = _repack(
+            item[:m], chosen, ruined, heights, widths, rows, cols, least, weight, pool_weight, new,
+            room, rng,
+        )  # fmt: skip
+        stale = 0 if missed < pool_weight else stale + 1
+        if missed <= pool_weight:
             pool_weight, pooled = missed, out
-            first[bins] = -1
-            for k in range(ruined):
-                first[chosen[k]] = -1
+            first[chosen[: ruined + 1]] = -1
             for j in range(m):
-                i = item[j]
-                home = new[j, 0]
+                i, home = item[j], new[j, 0]
                 spot[i, 0], spot[i, 1], spot[i, 2] = home, new[j, 1], new[j, 2]
-                if home < 0:
-                    home = bins
+                if home == bins:
+                    spot[i, 0] = -1
                 after[i] = first[home]
                 first[home] = i
         if stale >= 50 + bins:

@@ -16,7 +16,8 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from .pack_search import Packing, pack_rectangles
+from .pack_kinds import Packing
+from .pack_search import pack_rectangles
 from .pack_vectors import pack_exclusively
 
 Sharing = Literal["dense", "exclusive", "auto"]

@@ -18,7 +18,8 @@ from math import log
 
 import numpy as np
 
-from .pack_search import Packing, pack_rectangles
+from .pack_kinds import Packing
+from .pack_search import pack_rectangles
 
 #: Share of the time of all reads that a further array must save.
 SPEND = 0.01
@@ -86,13 +87,13 @@ def pack_for_reading(
         diagonal = _choose_diagonals(tiles, bins, reads, room - dense.arrays)
         for units in (tiles, _units_of(sizes, owner, diagonal)):
             waves, most = 1, int(np.unique(units.owner, return_counts=True)[1].max())
-            arrays = 0
+            used = 0
             # More waves take more arrays; they end where even the least time does not pay for that.
-            while waves < 2 * most and log(least_time) + SPEND * arrays < best_cost:
+            while waves < 2 * most and log(least_time) + SPEND * used < best_cost:
                 packing = _pack_waves(units, waves, bins, 0, seed)
-                arrays = packing.arrays
+                used = packing.arrays
                 cost = _cost(packing, units, reads)
-                if cost < best_cost - 1e-12 and arrays <= room:
+                if cost < best_cost - 1e-12 and used <= room:
                     best, best_cost = (units, waves), cost
                 waves *= 2
     units, waves = best

@@ -22,7 +22,7 @@ import numpy as np
 
 from .machine import SiteGrid
 from .pack import pack_tiles
-from .pack_search import Packing
+from .pack_kinds import Packing
 from .reload_rounds import Rounds, stream_rounds
 
 #: Windows that are tried at most, evenly over all sizes; fewer sizes are tried one and all.

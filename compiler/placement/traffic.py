@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .pack_search import Packing
+from .pack_kinds import Packing
 
 
 @dataclass(frozen=True, slots=True)

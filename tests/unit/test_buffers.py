@@ -1,5 +1,8 @@
 """The buffer allocator: known optima, never above plain greedy, and what the report says of it."""
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,6 +13,10 @@ from semc.compiler.context import new_context
 from semc.compiler.parse import parse_module
 from semc.compiler.passes.convert_tile_to_place import ConvertTileToPlace
 from semc.compiler.placement.buffers import aligned, allocate, live_bytes, live_peak_bytes
+
+sys.path.append(str(Path(__file__).resolve().parents[2] / "benchmarks"))
+
+from buffers import measure
 
 ROOM = 1 << 40
 Lives = list[tuple[int, int, int]]
@@ -128,6 +135,16 @@ def test_many_pairs_are_placed_without_listing_them(monkeypatch: pytest.MonkeyPa
     looked_for = allocate(sizes, first, last, ROOM, tries=0)
     assert_apart(sizes, first, last, looked_for)
     assert (listed == looked_for).all()
+
+
+def test_an_example_of_minimalloc_fits(tmp_path: Path) -> None:
+    """Five buffers of 4 in 12 (benchmarks/examples/input.12.csv there), times 64 bytes here."""
+    path = tmp_path / "example.768.csv"
+    path.write_text(
+        "buffer,start,end,size\nb1,0,3,256\nb2,3,9,256\nb3,0,9,256\nb4,9,21,256\nb5,0,21,256\n"
+    )
+    row = measure(path)
+    assert (row["buffers"], row["bound"], row["peak"], row["fits"]) == (5, 768, 768, True)
 
 
 def test_no_buffers() -> None:

@@ -5,7 +5,8 @@ import pytest
 
 from semc.compiler.placement.pack import SHARING, Sharing, pack_tiles
 from semc.compiler.placement.pack_bounds import packing_bound
-from semc.compiler.placement.pack_search import Packing, pack_rectangles
+from semc.compiler.placement.pack_kinds import Packing
+from semc.compiler.placement.pack_search import pack_rectangles
 from semc.dialects.tile_table import ArrayCells, read_rounds
 
 

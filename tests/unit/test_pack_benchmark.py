@@ -19,7 +19,8 @@ from pack import (
     read_instances,
 )
 
-from semc.compiler.placement.pack_search import Packing, pack_rectangles
+from semc.compiler.placement.pack_kinds import Packing
+from semc.compiler.placement.pack_search import pack_rectangles
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -14,7 +14,7 @@ from semc.backends.targets.memcap_cost import (
     traffic_energy_j,
 )
 from semc.compiler.placement.machine import SiteGrid
-from semc.compiler.placement.pack_search import Packing
+from semc.compiler.placement.pack_kinds import Packing
 from semc.compiler.placement.route import route_tiles
 from semc.compiler.placement.traffic import array_traffic
 from semc.dialects.route_table import link_loads, path_hops, product_traffic, reordered, within
