@@ -37,7 +37,7 @@ class Schedule:
 FULL = Schedule(0.3, 0.02, 1.0, 0)
 REFINE = Schedule(0.1, 0.01, 0.25, 0)
 _RATE = 0.44  # of acceptance at which annealing does most (Lam and Delosme 1988)
-_NEAR = 600  # of 1,024 moves go beside a neighbour
+_NEAR = 800  # of 1,024 moves go beside a neighbour
 _TEMPERATURES = 60  # at least, or as many as leave each some moves
 _LEAST_CHUNK = 1_000
 

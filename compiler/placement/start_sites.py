@@ -59,10 +59,15 @@ def anchored_sites(problem: SiteProblem) -> np.ndarray:
 
 
 def put_on(problem: SiteProblem, points: np.ndarray) -> np.ndarray:
-    """Sites int32 [n] near ``points`` float [n, 3] (layer, row, col)."""
+    """Sites int32 [n] near ``points`` float [n, 3] (layer, row, col).
+
+    Axes along which steps are free are cut first: what is apart there is so for another reason.
+    """
     region = free_region(problem)
     movable = problem.fixed_sites < 0
-    chosen = region[legalize(points[movable], problem.coordinates(region))]
+    step = np.array(problem.step_cost, float)
+    unit = np.where(step > 0, step / max(step.max(), 1e-30), problem.sites)
+    chosen = region[legalize(points[movable], problem.coordinates(region), unit)]
     return spread_power(problem, with_fixed(problem, chosen))
 
 
