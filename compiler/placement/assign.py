@@ -1,13 +1,14 @@
 """Assigns arrays to sites at least traffic x distance: a start, then annealing by levels."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from .deadline import Clock, Deadline
 from .machine import SiteGrid
-from .site_problem import Best, SiteProblem
+from .site_problem import Best, SiteProblem, check_sites
 
 _MOST_EFFORT = 10
 _MOVES_AN_ARRAY = 40  # for a unit of effort
@@ -37,6 +38,7 @@ def assign_sites(
     seed: int = 0,
     seconds: float | None = None,
     clock: Clock = time.perf_counter,
+    starts: Sequence[np.ndarray] = (),
 ) -> Assignment:
     """Put the arrays of ``problem`` on sites, the cheaper the more ``effort`` (0 to 10).
 
@@ -44,6 +46,9 @@ def assign_sites(
     moves is proportional to the effort, and the result depends on problem, effort and seed alone.
     With ``seconds`` of ``clock`` the effort is what the time allows. Never costs more than the
     first placement.
+
+    ``starts`` are placements int [n] to begin with besides those made here. Raises ValueError when
+    one of them is not legal.
     """
     if not 0 <= effort <= _MOST_EFFORT:
         raise ValueError(f"effort must be from 0 to {_MOST_EFFORT}, got {effort}")
@@ -51,6 +56,9 @@ def assign_sites(
 
     best = first_sites(problem)
     start_cost = best.cost.total
+    for site in starts:
+        check_sites(problem, site)
+        best.offer(site)
     moves = 0
     if problem.arrays and seconds is not None:
         moves = _improve_until(best, seed, Deadline(seconds, clock))

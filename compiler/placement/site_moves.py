@@ -179,9 +179,11 @@ def _draw_target(
     if degree > 0 and _below(random, 1024) < near:
         centre = links.neighbour[links.indptr[i] + _below(random, degree)]
         axis = _below(random, 2 if rules.layer_step == 0 else 3)
-        row_range = np.int64(axis == 0)
-        col_range = np.int64(axis == 1)
-        layer_range = rules.layers if rules.layer_step == 0 else np.int64(axis == 2)
+        row_range = 1 if axis == 0 else 0
+        col_range = 1 if axis == 1 else 0
+        layer_range = 1 if axis == 2 else 0
+        if rules.layer_step == 0:
+            layer_range = rules.layers
     return (
         _draw_near(random, np.int64(position[centre, 0]), layer_range, rules.layers),
         _draw_near(random, np.int64(position[centre, 1]), row_range, rules.rows),

@@ -188,6 +188,21 @@ def assignment_cost(problem: SiteProblem, site: np.ndarray) -> AssignmentCost:
     return AssignmentCost(links, anchors, layers, over, problem.power_penalty * excess, excess)
 
 
+def check_sites(problem: SiteProblem, site: np.ndarray) -> None:
+    """Raises ValueError unless ``site`` gives each array a site of its own that it may have."""
+    if len(site) != problem.arrays:
+        raise ValueError(f"{problem.arrays} arrays need as many sites, got {len(site)}")
+    if len(site) and not 0 <= site.min() <= site.max() < problem.sites:
+        raise ValueError(f"sites must be 0 to {problem.sites - 1}")
+    if not problem.usable[site].all():
+        raise ValueError(f"site {site[~problem.usable[site]][0]} is not allowed")
+    if len(np.unique(site)) != len(site):
+        raise ValueError("two arrays have one site")
+    moved = np.flatnonzero((problem.fixed_sites >= 0) & (problem.fixed_sites != site))
+    if len(moved):
+        raise ValueError(f"array {moved[0]} is fixed at site {problem.fixed_sites[moved[0]]}")
+
+
 def _crowded(problem: SiteProblem, site: np.ndarray) -> int:
     """How many arrays are beyond the ``active`` of their group in their stack."""
     if problem.group is None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from semc.compiler.placement.anneal_sites import FULL, Annealer
 from semc.compiler.placement.assign import assign_sites
-from semc.compiler.placement.site_problem import SiteProblem, assignment_cost
+from semc.compiler.placement.site_problem import SiteProblem, assignment_cost, check_sites
 from semc.compiler.placement.start_sites import first_sites
 
 
@@ -58,6 +58,7 @@ def assert_legal(problem: SiteProblem, site: np.ndarray) -> None:
     assert problem.usable[site].all()
     held = problem.fixed_sites >= 0
     assert (site[held] == problem.fixed_sites[held]).all()
+    check_sites(problem, site)
 
 
 def plain_cost(problem: SiteProblem, site: np.ndarray) -> float:
@@ -250,6 +251,37 @@ def test_impossible_problems_are_refused(change: dict[str, object], message: str
     problem = SiteProblem(1, 2, 3, (1, 1, 1), *csr(links), np.zeros(4, np.float32))
     with pytest.raises(ValueError, match=message):
         SiteProblem(**{**fields(problem), **change})
+
+
+def test_a_better_start_is_kept() -> None:
+    problem, least = weighted_grid((2, 4, 4), 6)
+    planted = assign_sites(problem).site
+    found = assign_sites(problem, effort=0, starts=[planted])
+    assert found.cost == pytest.approx(least)
+    assert found.cost < found.start_cost
+
+
+@pytest.mark.parametrize(
+    ("site", "message"),
+    [
+        ([0, 1, 2], "4 arrays need as many sites, got 3"),
+        ([0, 1, 2, 6], "sites must be 0 to 5"),
+        ([0, 1, 2, 2], "two arrays have one site"),
+        ([0, 5, 2, 3], "site 5 is not allowed"),
+        ([0, 1, 2, 3], "array 2 is fixed at site 4"),
+    ],
+)
+def test_illegal_starts_are_refused(site: list[int], message: str) -> None:
+    problem = SiteProblem(
+        *(1, 2, 3),
+        (1, 1, 1),
+        *csr(np.zeros((4, 4))),
+        np.zeros(4, np.float32),
+        allowed=np.arange(6) < 5,
+        fixed=np.array([-1, -1, 4, -1]),
+    )
+    with pytest.raises(ValueError, match=message):
+        assign_sites(problem, starts=[np.array(site)])
 
 
 def test_effort_has_a_range() -> None:
