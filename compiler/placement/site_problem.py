@@ -4,7 +4,7 @@ It is a quadratic assignment problem (Koopmans and Beckmann 1957) whose distance
 grid, with penalties for what a machine allows but dislikes.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -143,6 +143,30 @@ class SiteProblem:
         layers = 0.0 if self.layer_cost is None else float(np.ptp(self.layer_cost))
         saving = span * traffic / max(1, self.arrays) + layers + self.group_penalty
         return (saving or 1.0) / max(float(self.power_w.mean(dtype=float)), 1e-30)
+
+
+def reordered(problem: SiteProblem, order: np.ndarray) -> SiteProblem:
+    """The same problem with array ``order[k]`` of ``problem`` as its k-th."""
+    number = np.empty(problem.arrays, np.int64)
+    number[order] = np.arange(problem.arrays)
+    rows, neighbour = number[problem.link_rows], number[problem.neighbour]
+    links = np.argsort(rows * problem.arrays + neighbour, kind="stable")
+    counts = np.bincount(rows, minlength=problem.arrays)
+
+    def of(values: np.ndarray | None) -> np.ndarray | None:
+        return None if values is None else values[order]
+
+    return replace(
+        problem,
+        indptr=np.concatenate([[0], np.cumsum(counts)]),
+        neighbour=neighbour[links].astype(np.int32),
+        weight=problem.weight[links],
+        anchor_weight=problem.anchor_weight[order],
+        layer_weight=of(problem.layer_weight),
+        fixed=of(problem.fixed),
+        group=of(problem.group),
+        power_w=of(problem.power_w),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,7 @@
 """Assignments of arrays to sites: legal, priced right, deterministic, no worse than the first."""
 
+from random import Random
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,7 +9,12 @@ from hypothesis import strategies as st
 
 from semc.compiler.placement.anneal_sites import FULL, Annealer
 from semc.compiler.placement.assign import assign_sites
-from semc.compiler.placement.site_problem import SiteProblem, assignment_cost, check_sites
+from semc.compiler.placement.site_problem import (
+    SiteProblem,
+    assignment_cost,
+    check_sites,
+    reordered,
+)
 from semc.compiler.placement.start_sites import first_sites
 
 
@@ -112,13 +119,20 @@ def test_incremental_cost_is_that_of_the_placement(problem: SiteProblem, moves: 
     annealer._chunk(moves, temperature=3.0, reach=1.0)
     exact = assignment_cost(problem, annealer.sites())
     assert annealer.cost == pytest.approx(exact.total, rel=1e-5, abs=1e-3)
-    state, site = annealer.state, annealer.sites()
-    held = np.flatnonzero(state.occupant >= 0)
-    assert sorted(state.occupant[held]) == list(range(problem.arrays))
+    held = np.flatnonzero(annealer.state.occupant >= 0)
+    assert sorted(annealer.state.occupant[held]) == list(range(problem.arrays))
     stacks = problem.rows * problem.cols
-    assert (state.occupant[(site % stacks) * problem.layers + site // stacks]).tolist() == list(
-        range(problem.arrays)
+    assert sorted(held % problem.layers * stacks + held // problem.layers) == sorted(
+        annealer.sites()
     )
+
+
+@given(problems(), st.randoms(use_true_random=False))
+def test_the_order_of_arrays_costs_nothing(problem: SiteProblem, random: Random) -> None:
+    order = np.array(random.sample(range(problem.arrays), problem.arrays))
+    site = first_sites(problem).site
+    other = assignment_cost(reordered(problem, order), site[order])
+    assert other.total == pytest.approx(assignment_cost(problem, site).total, rel=1e-6)
 
 
 @pytest.mark.parametrize("effort", [0, 1])
