@@ -52,7 +52,7 @@ def assign_sites(
     """
     if not 0 <= effort <= _MOST_EFFORT:
         raise ValueError(f"effort must be from 0 to {_MOST_EFFORT}, got {effort}")
-    from .start_sites import first_sites
+    from .start_sites import first_sites, spread_power
 
     best = first_sites(problem)
     start_cost = best.cost.total
@@ -64,6 +64,7 @@ def assign_sites(
         moves = _improve_until(best, seed, Deadline(seconds, clock))
     elif problem.arrays and effort:
         moves = _improve(best, effort, seed, Deadline())
+    best.offer(spread_power(problem, best.site))
     cost = best.cost
     return Assignment(best.site, cost.total, start_cost, moves, cost.excess_w <= 0)
 

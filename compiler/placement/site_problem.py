@@ -9,6 +9,8 @@ from functools import cached_property
 
 import numpy as np
 
+_LONGEST = np.iinfo(np.int16).max  # so that the annealer can hold positions in 16 bits
+
 
 @dataclass(frozen=True)
 class SiteProblem:
@@ -57,6 +59,8 @@ class SiteProblem:
         n, sites = self.arrays, self.sites
         if min(self.layers, self.rows, self.cols) < 1:
             raise ValueError(f"the grid must have sites, got {self.shape}")
+        if max(self.shape) > _LONGEST:
+            raise ValueError(f"an axis must have at most {_LONGEST} sites, got {self.shape}")
         shapes = {
             "anchor_weight": (self.anchor_weight, n),
             "layer_weight": (self.layer_weight, n),

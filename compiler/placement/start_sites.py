@@ -80,9 +80,11 @@ def spread_power(problem: SiteProblem, site: np.ndarray) -> np.ndarray:
     power, cap = problem.power_w, problem.layer_cap_w
     if power is None or not np.isfinite(cap):
         return site
-    site = np.array(site, np.int32)
     stacks = problem.rows * problem.cols
     load = np.bincount(site // stacks, power, minlength=problem.layers)
+    if load.max() <= cap:
+        return site
+    site = np.array(site, np.int32)
     movable = problem.fixed_sites < 0
     while load.max() > cap:
         hot = int(load.argmax())

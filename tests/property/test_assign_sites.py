@@ -233,6 +233,13 @@ def test_layers_keep_their_power_cap(effort: int) -> None:
     assert not tight.feasible  # 84 W in four layers of 20 W
 
 
+@pytest.mark.parametrize("effort", [0, 1])
+def test_nothing_to_place_is_placed(effort: int) -> None:
+    none = np.zeros((0, 0))
+    found = assign_sites(SiteProblem(1, 2, 2, (1, 1, 1), *csr(none), np.zeros(0)), effort=effort)
+    assert len(found.site) == found.cost == found.moves == 0
+
+
 def fields(problem: SiteProblem) -> dict[str, object]:
     return {name: getattr(problem, name) for name in SiteProblem.__dataclass_fields__}
 
@@ -257,6 +264,7 @@ def test_a_deadline_keeps_the_best() -> None:
         ({"anchor_weight": np.zeros(3)}, "anchor_weight must have 4 entries, got 3"),
         ({"neighbour": np.array([7, 0], np.int32)}, "numbers of arrays, 0 to 3"),
         ({"rows": 0}, "the grid must have sites"),
+        ({"cols": 40_000}, "an axis must have at most 32767 sites"),
     ],
 )
 def test_impossible_problems_are_refused(change: dict[str, object], message: str) -> None:
