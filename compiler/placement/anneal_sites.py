@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from .curves import space_filling_order
 from .deadline import Deadline
 from .site_moves import BLOCKED, FREE, Links, Rules, State, try_moves
-from .site_problem import SiteProblem, assignment_cost
+from .site_problem import SiteProblem, assignment_cost, reordered
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class Schedule:
 FULL = Schedule(0.3, 0.02, 1.0, 0)
 REFINE = Schedule(0.1, 0.01, 0.25, 0)
 _RATE = 0.44  # of acceptance at which annealing does most (Lam and Delosme 1988)
-_NEAR = 600  # of 1,024 moves go beside a neighbour
+_NEAR = 800  # of 1,024 moves go beside a neighbour
 _TEMPERATURES = 60  # at least, or as many as leave each some moves
 _LEAST_CHUNK = 1_000
 
@@ -50,9 +51,12 @@ class Annealer:
 
     def __init__(self, problem: SiteProblem, site: np.ndarray, seed: int) -> None:
         self.problem = problem
-        self.links = _links(problem)
-        self.rules = _rules(problem)
-        self.state = _state(problem, self.links, site, seed)
+        # Inside, arrays are numbered along a curve, so that what is near is near in memory too.
+        self._order = space_filling_order(problem.coordinates(site))
+        inside = reordered(problem, self._order)
+        self.links = _links(inside)
+        self.rules = _rules(inside)
+        self.state = _state(inside, self.links, site[self._order], seed)
         self.cost = self.best_cost = assignment_cost(problem, site).total
         self.best = np.array(site, np.int32)
         self.moves = 0
@@ -98,7 +102,9 @@ class Annealer:
     def sites(self) -> np.ndarray:
         """The placement as it is now, int32 [n]."""
         layer, row, col = self.state.position.astype(np.int32).T
-        return (layer * self.problem.rows + row) * self.problem.cols + col
+        site = np.empty(self.problem.arrays, np.int32)
+        site[self._order] = (layer * self.problem.rows + row) * self.problem.cols + col
+        return site
 
 
 def _links(problem: SiteProblem) -> Links:

@@ -1,12 +1,13 @@
 """Assigns arrays to sites at least traffic x distance: a start, then annealing by levels."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from .deadline import Clock, Deadline
-from .site_problem import Best, SiteProblem
+from .site_problem import Best, SiteProblem, check_sites
 
 _MOST_EFFORT = 10
 _MOVES_AN_ARRAY = 40  # for a unit of effort
@@ -36,28 +37,33 @@ def assign_sites(
     seed: int = 0,
     seconds: float | None = None,
     clock: Clock = time.perf_counter,
-    given: np.ndarray | None = None,
+    starts: Sequence[np.ndarray] = (),
 ) -> Assignment:
     """Put the arrays of ``problem`` on sites, the cheaper the more ``effort`` (0 to 10).
 
     Effort 0 is the first legal placement, along a space-filling curve. Otherwise the number of
     moves is proportional to the effort, and the result depends on problem, effort and seed alone.
     With ``seconds`` of ``clock`` the effort is what the time allows. Never costs more than the
-    first placement, nor than a legal one that is ``given`` (int [n]).
+    first placement.
+
+    ``starts`` are placements int [n] to begin with besides those made here. Raises ValueError when
+    one of them is not legal.
     """
     if not 0 <= effort <= _MOST_EFFORT:
         raise ValueError(f"effort must be from 0 to {_MOST_EFFORT}, got {effort}")
-    from .start_sites import first_sites
+    from .start_sites import first_sites, spread_power
 
     best = first_sites(problem)
-    if given is not None:
-        best.offer(np.asarray(given, np.int32))
     start_cost = best.cost.total
+    for site in starts:
+        check_sites(problem, site)
+        best.offer(site)
     moves = 0
     if problem.arrays and seconds is not None:
         moves = _improve_until(best, seed, Deadline(seconds, clock))
     elif problem.arrays and effort:
         moves = _improve(best, effort, seed, Deadline())
+    best.offer(spread_power(problem, best.site))
     cost = best.cost
     return Assignment(best.site, cost.total, start_cost, moves, cost.excess_w <= 0)
 

@@ -108,7 +108,8 @@ def choose_sites(
         given = None
         if not (fixed[arrays] >= 0).any():
             given = strip_sites(owner[arrays], height[arrays], free.whole[number], grid.port)
-        found = assign_sites(problem, effort=effort, seed=seed, given=given).site
+        begin = [] if given is None else [given]
+        found = assign_sites(problem, effort=effort, seed=seed, starts=begin).site
         if given is not None and effort:
             # The engine sees chains in place of trees, which have no length before they are laid.
             inside = np.flatnonzero(layer[packing.array] == number)

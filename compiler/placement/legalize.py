@@ -3,12 +3,12 @@
 import numpy as np
 
 
-def legalize(points: np.ndarray, sites: np.ndarray) -> np.ndarray:
+def legalize(points: np.ndarray, sites: np.ndarray, unit: np.ndarray) -> np.ndarray:
     """For each of the points float [n, 3] one of the ``sites`` int [n, 3], int64 [n] (a row).
 
     The sites are halved along their longest side again and again, at a boundary between two
-    planes, and the points with them in the order of that coordinate, until each is alone. n log n
-    steps in each of log n rounds.
+    planes, and the points with them in the order of that coordinate, until each is alone. ``unit``
+    float [3] is how long a step counts along each axis. n log n steps in each of log n rounds.
     """
     n = len(sites)
     point_rank, site_rank = _ranks(points), _ranks(sites)
@@ -19,7 +19,7 @@ def legalize(points: np.ndarray, sites: np.ndarray) -> np.ndarray:
         part = np.repeat(np.arange(len(starts)), sizes)
         at = sites[site_order]
         extent = np.maximum.reduceat(at, starts) - np.minimum.reduceat(at, starts)
-        axis = np.argmax(extent, axis=1)[part]
+        axis = np.argmax(extent * unit, axis=1)[part]
         site_order = site_order[np.argsort(part * n + site_rank[site_order, axis])]
         point_order = point_order[np.argsort(part * n + point_rank[point_order, axis])]
         starts = np.union1d(starts, _boundaries(sites[site_order, axis], part, starts, sizes))

@@ -64,8 +64,8 @@ def _pulled(problem: SiteProblem, points: np.ndarray) -> np.ndarray:
     """``points`` float [n, 3] a little nearer to the mean of their neighbours."""
     n, rows = problem.arrays, problem.link_rows
     weight = np.bincount(rows, problem.weight, minlength=n)
-    pulled = np.empty_like(points)
-    for axis in range(3):
+    pulled = points.copy()
+    for axis in np.flatnonzero(problem.step_cost):
         x = points[:, axis]
         pull = np.bincount(rows, problem.weight * x[problem.neighbour], minlength=n) - weight * x
         pulled[:, axis] = x + _PULL * pull / np.maximum(weight, 1e-30)

@@ -169,15 +169,21 @@ def _draw_target(
     window: tuple[int, int, int],
     near: int,
 ) -> tuple[int, int, int]:
-    """(layer, row, col) of a site to try for ``i``: beside a neighbour, or in the window."""
+    """(layer, row, col) of a site to try for ``i``: beside a neighbour, or in the window.
+
+    Beside is a step along one axis, and any layer where layers cost nothing.
+    """
     degree = links.indptr[i + 1] - links.indptr[i]
     centre = i
     layer_range, row_range, col_range = window
     if degree > 0 and _below(random, 1024) < near:
         centre = links.neighbour[links.indptr[i] + _below(random, degree)]
-        layer_range = 1 if rules.layer_step > 0 else rules.layers
-        row_range = 1
-        col_range = 1
+        axis = _below(random, 2 if rules.layer_step == 0 else 3)
+        row_range = 1 if axis == 0 else 0
+        col_range = 1 if axis == 1 else 0
+        layer_range = 1 if axis == 2 else 0
+        if rules.layer_step == 0:
+            layer_range = rules.layers
     return (
         _draw_near(random, np.int64(position[centre, 0]), layer_range, rules.layers),
         _draw_near(random, np.int64(position[centre, 1]), row_range, rules.rows),

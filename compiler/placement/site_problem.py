@@ -4,10 +4,12 @@ It is a quadratic assignment problem (Koopmans and Beckmann 1957) whose distance
 grid, with penalties for what a machine allows but dislikes.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+
+_LONGEST = np.iinfo(np.int16).max  # so that the annealer can hold positions in 16 bits
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,8 @@ class SiteProblem:
         n, sites = self.arrays, self.sites
         if min(self.layers, self.rows, self.cols) < 1:
             raise ValueError(f"the grid must have sites, got {self.shape}")
+        if max(self.shape) > _LONGEST:
+            raise ValueError(f"an axis must have at most {_LONGEST} sites, got {self.shape}")
         shapes = {
             "anchor_weight": (self.anchor_weight, n),
             "layer_weight": (self.layer_weight, n),
@@ -145,6 +149,30 @@ class SiteProblem:
         return (saving or 1.0) / max(float(self.power_w.mean(dtype=float)), 1e-30)
 
 
+def reordered(problem: SiteProblem, order: np.ndarray) -> SiteProblem:
+    """The same problem with array ``order[k]`` of ``problem`` as its k-th."""
+    number = np.empty(problem.arrays, np.int64)
+    number[order] = np.arange(problem.arrays)
+    rows, neighbour = number[problem.link_rows], number[problem.neighbour]
+    links = np.argsort(rows * problem.arrays + neighbour, kind="stable")
+    counts = np.bincount(rows, minlength=problem.arrays)
+
+    def of(values: np.ndarray | None) -> np.ndarray | None:
+        return None if values is None else values[order]
+
+    return replace(
+        problem,
+        indptr=np.concatenate([[0], np.cumsum(counts)]),
+        neighbour=neighbour[links].astype(np.int32),
+        weight=problem.weight[links],
+        anchor_weight=problem.anchor_weight[order],
+        layer_weight=of(problem.layer_weight),
+        fixed=of(problem.fixed),
+        group=of(problem.group),
+        power_w=of(problem.power_w),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class AssignmentCost:
     """What an assignment costs, by part; ``total`` is what is minimised."""
@@ -186,6 +214,21 @@ def assignment_cost(problem: SiteProblem, site: np.ndarray) -> AssignmentCost:
         excess = float(np.maximum(power - problem.layer_cap_w, 0).sum())
     over = problem.group_penalty * _crowded(problem, site)
     return AssignmentCost(links, anchors, layers, over, problem.power_penalty * excess, excess)
+
+
+def check_sites(problem: SiteProblem, site: np.ndarray) -> None:
+    """Raises ValueError unless ``site`` gives each array a site of its own that it may have."""
+    if len(site) != problem.arrays:
+        raise ValueError(f"{problem.arrays} arrays need as many sites, got {len(site)}")
+    if len(site) and not 0 <= site.min() <= site.max() < problem.sites:
+        raise ValueError(f"sites must be 0 to {problem.sites - 1}")
+    if not problem.usable[site].all():
+        raise ValueError(f"site {site[~problem.usable[site]][0]} is not allowed")
+    if len(np.unique(site)) != len(site):
+        raise ValueError("two arrays have one site")
+    moved = np.flatnonzero((problem.fixed_sites >= 0) & (problem.fixed_sites != site))
+    if len(moved):
+        raise ValueError(f"array {moved[0]} is fixed at site {problem.fixed_sites[moved[0]]}")
 
 
 def _crowded(problem: SiteProblem, site: np.ndarray) -> int:

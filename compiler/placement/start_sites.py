@@ -59,10 +59,15 @@ def anchored_sites(problem: SiteProblem) -> np.ndarray:
 
 
 def put_on(problem: SiteProblem, points: np.ndarray) -> np.ndarray:
-    """Sites int32 [n] near ``points`` float [n, 3] (layer, row, col)."""
+    """Sites int32 [n] near ``points`` float [n, 3] (layer, row, col).
+
+    Axes along which steps are free are cut first: what is apart there is so for another reason.
+    """
     region = free_region(problem)
     movable = problem.fixed_sites < 0
-    chosen = region[legalize(points[movable], problem.coordinates(region))]
+    step = np.array(problem.step_cost, float)
+    unit = np.where(step > 0, step / max(step.max(), 1e-30), problem.sites)
+    chosen = region[legalize(points[movable], problem.coordinates(region), unit)]
     return spread_power(problem, with_fixed(problem, chosen))
 
 
@@ -75,9 +80,11 @@ def spread_power(problem: SiteProblem, site: np.ndarray) -> np.ndarray:
     power, cap = problem.power_w, problem.layer_cap_w
     if power is None or not np.isfinite(cap):
         return site
-    site = np.array(site, np.int32)
     stacks = problem.rows * problem.cols
     load = np.bincount(site // stacks, power, minlength=problem.layers)
+    if load.max() <= cap:
+        return site
+    site = np.array(site, np.int32)
     movable = problem.fixed_sites < 0
     while load.max() > cap:
         hot = int(load.argmax())

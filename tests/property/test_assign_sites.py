@@ -1,5 +1,7 @@
 """Assignments of arrays to sites: legal, priced right, deterministic, no worse than the first."""
 
+from random import Random
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,7 +9,12 @@ from hypothesis import strategies as st
 
 from semc.compiler.placement.anneal_sites import FULL, Annealer
 from semc.compiler.placement.assign import assign_sites
-from semc.compiler.placement.site_problem import SiteProblem, assignment_cost
+from semc.compiler.placement.site_problem import (
+    SiteProblem,
+    assignment_cost,
+    check_sites,
+    reordered,
+)
 from semc.compiler.placement.start_sites import first_sites
 
 
@@ -58,6 +65,7 @@ def assert_legal(problem: SiteProblem, site: np.ndarray) -> None:
     assert problem.usable[site].all()
     held = problem.fixed_sites >= 0
     assert (site[held] == problem.fixed_sites[held]).all()
+    check_sites(problem, site)
 
 
 def plain_cost(problem: SiteProblem, site: np.ndarray) -> float:
@@ -111,13 +119,20 @@ def test_incremental_cost_is_that_of_the_placement(problem: SiteProblem, moves: 
     annealer._chunk(moves, temperature=3.0, reach=1.0)
     exact = assignment_cost(problem, annealer.sites())
     assert annealer.cost == pytest.approx(exact.total, rel=1e-5, abs=1e-3)
-    state, site = annealer.state, annealer.sites()
-    held = np.flatnonzero(state.occupant >= 0)
-    assert sorted(state.occupant[held]) == list(range(problem.arrays))
+    held = np.flatnonzero(annealer.state.occupant >= 0)
+    assert sorted(annealer.state.occupant[held]) == list(range(problem.arrays))
     stacks = problem.rows * problem.cols
-    assert (state.occupant[(site % stacks) * problem.layers + site // stacks]).tolist() == list(
-        range(problem.arrays)
+    assert sorted(held % problem.layers * stacks + held // problem.layers) == sorted(
+        annealer.sites()
     )
+
+
+@given(problems(), st.randoms(use_true_random=False))
+def test_the_order_of_arrays_costs_nothing(problem: SiteProblem, random: Random) -> None:
+    order = np.array(random.sample(range(problem.arrays), problem.arrays))
+    site = first_sites(problem).site
+    other = assignment_cost(reordered(problem, order), site[order])
+    assert other.total == pytest.approx(assignment_cost(problem, site).total, rel=1e-6)
 
 
 @pytest.mark.parametrize("effort", [0, 1])
@@ -218,6 +233,13 @@ def test_layers_keep_their_power_cap(effort: int) -> None:
     assert not tight.feasible  # 84 W in four layers of 20 W
 
 
+@pytest.mark.parametrize("effort", [0, 1])
+def test_nothing_to_place_is_placed(effort: int) -> None:
+    none = np.zeros((0, 0))
+    found = assign_sites(SiteProblem(1, 2, 2, (1, 1, 1), *csr(none), np.zeros(0)), effort=effort)
+    assert len(found.site) == found.cost == found.moves == 0
+
+
 def fields(problem: SiteProblem) -> dict[str, object]:
     return {name: getattr(problem, name) for name in SiteProblem.__dataclass_fields__}
 
@@ -242,6 +264,7 @@ def test_a_deadline_keeps_the_best() -> None:
         ({"anchor_weight": np.zeros(3)}, "anchor_weight must have 4 entries, got 3"),
         ({"neighbour": np.array([7, 0], np.int32)}, "numbers of arrays, 0 to 3"),
         ({"rows": 0}, "the grid must have sites"),
+        ({"cols": 40_000}, "an axis must have at most 32767 sites"),
     ],
 )
 def test_impossible_problems_are_refused(change: dict[str, object], message: str) -> None:
@@ -250,6 +273,37 @@ def test_impossible_problems_are_refused(change: dict[str, object], message: str
     problem = SiteProblem(1, 2, 3, (1, 1, 1), *csr(links), np.zeros(4, np.float32))
     with pytest.raises(ValueError, match=message):
         SiteProblem(**{**fields(problem), **change})
+
+
+def test_a_better_start_is_kept() -> None:
+    problem, least = weighted_grid((2, 4, 4), 6)
+    planted = assign_sites(problem).site
+    found = assign_sites(problem, effort=0, starts=[planted])
+    assert found.cost == pytest.approx(least)
+    assert found.cost < found.start_cost
+
+
+@pytest.mark.parametrize(
+    ("site", "message"),
+    [
+        ([0, 1, 2], "4 arrays need as many sites, got 3"),
+        ([0, 1, 2, 6], "sites must be 0 to 5"),
+        ([0, 1, 2, 2], "two arrays have one site"),
+        ([0, 5, 2, 3], "site 5 is not allowed"),
+        ([0, 1, 2, 3], "array 2 is fixed at site 4"),
+    ],
+)
+def test_illegal_starts_are_refused(site: list[int], message: str) -> None:
+    problem = SiteProblem(
+        *(1, 2, 3),
+        (1, 1, 1),
+        *csr(np.zeros((4, 4))),
+        np.zeros(4, np.float32),
+        allowed=np.arange(6) < 5,
+        fixed=np.array([-1, -1, 4, -1]),
+    )
+    with pytest.raises(ValueError, match=message):
+        assign_sites(problem, starts=[np.array(site)])
 
 
 def test_effort_has_a_range() -> None:

@@ -44,14 +44,14 @@ def test_points_that_are_sites_keep_their_place() -> None:
     sites = box(3, 5, 7)
     shuffled = np.random.default_rng(0).permutation(len(sites))
     points = sites[shuffled] * [10.0, 3.0, 2.0] + 1
-    assert (legalize(points, sites) == shuffled).all()
+    assert (legalize(points, sites, np.ones(3)) == shuffled).all()
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 40])
 def test_points_get_distinct_sites(n: int) -> None:
     rng = np.random.default_rng(n)
     sites = box(3, 4, 5)[rng.choice(60, n, replace=False)]
-    assert sorted(legalize(rng.random((n, 3)), sites)) == list(range(n))
+    assert sorted(legalize(rng.random((n, 3)), sites, np.ones(3))) == list(range(n))
 
 
 def grid_graph(rows: int, cols: int) -> tuple[np.ndarray, np.ndarray]:
