@@ -106,6 +106,7 @@ def place_passes(target: str, copies: int = 0) -> "list[ModulePass]":
     from .passes.assign_devices import AssignDevices
     from .passes.check_placement import CheckPlacement
     from .passes.convert_tile_to_place import ConvertTileToPlace
+    from .passes.fuse_windows import FuseWindows
     from .passes.place_tiles import PlaceTiles
     from .passes.replicate_matrices import ReplicateMatrices
     from .passes.stream_rows import StreamRows
@@ -115,6 +116,7 @@ def place_passes(target: str, copies: int = 0) -> "list[ModulePass]":
     if _has_arrays(target):
         assign = [
             UseChannelsLast(target),
+            FuseWindows(),
             StreamRows(target, copies=copies),
             ReplicateMatrices(target, copies),
             PlaceTiles(target=target),

@@ -248,13 +248,14 @@ class _Issuer:
         matrix = self.matrices[op.crossbar]
         first: int | None = None
         for part in matrix.parts:
-            tiles = {"tiles": ints_attr((part.first, part.end))}
+            tiles: dict[str, Attribute] = {"tiles": ints_attr((part.first, part.end))}
             handle, stream = matrix.handle, self.stream_of[part.unit]
             driven = self.order.events
             waits = self.hazards.read([_range(op.x)], driven) | self.guard.enter(
                 part.stacks, part.layer
             )
-            self._issue(stream, waits, analog.DriveOp, [handle, op.x], tiles, op)
+            drive = tiles | ({"window": op.window} if op.window is not None else {})
+            self._issue(stream, waits, analog.DriveOp, [handle, op.x], drive, op)
             self._issue(stream, set(), analog.IntegrateOp, [handle], tiles, op)
             self.guard.leave(part.layer, self.order.events)
             self._issue(stream, set(), analog.ConvertOp, [handle], tiles, op)

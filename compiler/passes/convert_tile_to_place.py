@@ -265,6 +265,7 @@ class _Writer:
                 op = place.MvmOp.create(
                     operands=[handle, *reads, *writes],
                     properties=properties
+                    | ({"window": slot.op.window} if slot.op.window is not None else {})
                     | ({"unit": text_attr(slot.unit)} if slot.unit != "crossbar" else {}),
                 )
             case tile.IfOp() | tile.LoopOp():
