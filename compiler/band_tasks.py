@@ -11,7 +11,6 @@ from xdsl.ir import Block, Operation, SSAValue
 
 from ..dialects import graph, tile
 from ..dialects.place import BufferType
-from ..dialects.types import shape_of
 from .copies import Uses, choose_copies, spare_arrays
 from .cost import digital_latency_s, digital_time_s, product_times, search_latency_s
 from .placement.bufferize import renamed_offset
@@ -186,7 +185,7 @@ def _product(
     """The matrix of a product, and the positions of a band of it."""
     program = op.crossbar.owner
     assert isinstance(program, tile.ProgramOp)
-    positions = shape_of(op.x)[-2]
+    positions = op.positions
     if row_op is not None:
         positions = positions * (end - first) // row_op.rows
     return program, positions

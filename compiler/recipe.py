@@ -125,6 +125,7 @@ def place_passes(
     from .passes.convert_tile_to_place import ConvertTileToPlace
     from .passes.estimate_heat import EstimateHeat
     from .passes.fix_tile import FixTile
+    from .passes.fuse_windows import FuseWindows
     from .passes.place_tiles import PlaceTiles
     from .passes.replicate_matrices import ReplicateMatrices
     from .passes.stream_rows import StreamRows
@@ -135,6 +136,7 @@ def place_passes(
     if arrays:
         assign = [
             UseChannelsLast(target),
+            FuseWindows(),
             StreamRows(target, copies=int(copies)),
             ReplicateMatrices(target, int(copies)),
             PlaceTiles(target, on_overflow, int(effort), int(seed)),

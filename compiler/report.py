@@ -209,7 +209,7 @@ def _routed(whole: Sequence[Operation]) -> list[RoutedMatrix]:
     positions: dict[SSAValue, float] = {}
     for op in whole:
         if isinstance(op, place.MvmOp):
-            reads = shape_of(_tensor(op.x))[-2] * repetitions(op)
+            reads = shape_of(_tensor(op.y))[-2] * repetitions(op)
             positions[op.crossbar] = positions.get(op.crossbar, 0) + reads
     tables = {op.crossbar: table_of(op.table) for op in whole if isinstance(op, place.RouteOp)}
     return [

@@ -8,12 +8,13 @@ operand: the same rows, those under a window, or all of an operand that has none
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 from xdsl.ir import Block, Operation, SSAValue
 
 from ..dialects import tile
 from ..dialects.shapes import window_positions
-from ..dialects.tensor_ops import TensorOp
+from ..dialects.tensor_ops import TensorOp, window_attrs
 from ..dialects.types import shape_of
 from .placement.bufferize import renamed_offset
 from .placement.stream import band_bounds
@@ -24,11 +25,15 @@ Span = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class RowOp:
-    """An operation of ``rows`` rows; its operands with ``sliced`` set are read by rows."""
+    """An operation of ``rows`` rows; its operands with ``sliced`` set are read by rows.
+
+    ``window`` are the fields of the window through which it reads them, if it does.
+    """
 
     op: Operation
     rows: int
     sliced: tuple[bool, ...]
+    window: dict[str, Any] | None = None
 
     def result_span(self, first: int, end: int) -> Span:
         """Elements of the row axis of the result that rows ``first .. end`` are."""
@@ -38,19 +43,22 @@ class RowOp:
         """What rows ``first .. end`` need of an operand; None: all of it."""
         if not self.sliced[operand]:
             return None
-        if not isinstance(self.op, tile.WindowOp):
+        if self.window is None:
             return _scaled(self.op.operands[operand], self.rows, first, end)
-        low, high = _window_span(self.op.attrs, first, end)
+        low, high = _window_span(self.window, first, end)
         size = shape_of(self.op.operands[operand])[1]
         return max(low, 0), min(high, size)
 
-    def window_pads(self, first: int, end: int) -> tuple[int, int]:
-        """Padding of the window along its rows, where it makes rows ``first .. end`` alone."""
-        assert isinstance(self.op, tile.WindowOp)
-        attrs, size = self.op.attrs, shape_of(self.op.operands[0])[1]
+    def band_window(self, first: int, end: int) -> dict[str, Any]:
+        """The window, padded along its rows as the one that makes rows ``first .. end`` alone."""
+        assert self.window is not None
+        attrs, size = self.window, shape_of(self.op.operands[self.sliced.index(True)])[1]
         low, high = _window_span(attrs, first, end)
         # A last window that hangs over the padding (ceil mode) has no more of it than it had.
-        return max(-low, 0), max(min(high, size + attrs["high"][0]) - size, 0)
+        pads = max(-low, 0), max(min(high, size + attrs["high"][0]) - size, 0)
+        return attrs | {
+            name: (pad, *attrs[name][1:]) for name, pad in zip(("low", "high"), pads, strict=True)
+        }
 
 
 def row_axis(value: SSAValue) -> int:
@@ -81,13 +89,15 @@ def even_cuts(by_rows: Mapping[Operation, RowOp], bands: int) -> Cuts:
 
 def _row_op(op: Operation, rows: dict[SSAValue, int]) -> RowOp | None:
     if isinstance(op, tile.MvmOp):
+        if op.window is not None:
+            return _window_rows(op, 1, window_attrs(op.window))
         count = rows.get(op.x, 0) if len(shape_of(op.x)) == 2 else 0
         return RowOp(op, count, (False, True)) if count else None
     if not isinstance(op, TensorOp) or len(op.results) != 1:
         return None
     match op.KIND:
         case "window":
-            return _window_rows(op)
+            return _window_rows(op, 0, op.attrs)
         case "view":
             count = rows.get(op.operands[0], 0)
             same = prod(shape_of(op.operands[0])) == prod(shape_of(op.results[0]))
@@ -98,8 +108,9 @@ def _row_op(op: Operation, rows: dict[SSAValue, int]) -> RowOp | None:
     return None
 
 
-def _window_rows(op: TensorOp) -> RowOp | None:
-    x, attrs = shape_of(op.operands[0]), op.attrs
+def _window_rows(op: Operation, operand: int, attrs: dict[str, Any]) -> RowOp | None:
+    """A window, or a product of its rows, which moves over ``operand``."""
+    x = shape_of(op.operands[operand])
     plain = attrs["channels_last"] and x[0] == 1 and attrs["low"][0] >= 0 <= attrs["high"][0]
     if not plain or (attrs["kind"] == "im2col" and attrs["groups"] > 1):
         return None
@@ -107,9 +118,10 @@ def _window_rows(op: TensorOp) -> RowOp | None:
     count = window_positions(x[1], *(attrs[name][0] for name in names))
     if attrs["kind"] != "im2col":
         count = shape_of(op.results[0])[1]
-    row_op = RowOp(op, count, (True,) + (False,) * (len(op.operands) - 1))
+    sliced = tuple(number == operand for number in range(len(op.operands)))
+    row_op = RowOp(op, count, sliced, attrs)
     # Every row must see something of the input: a window may lie in the padding alone.
-    spans = [row_op.operand_span(0, row, row + 1) for row in (0, count - 1)] if count else []
+    spans = [row_op.operand_span(operand, row, row + 1) for row in (0, count - 1) if count]
     return row_op if all(span is not None and span[0] < span[1] for span in spans) else None
 
 

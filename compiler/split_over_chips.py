@@ -130,7 +130,7 @@ def _product_bytes(op: Operation, code_bytes: float) -> float:
     if isinstance(op, tile.MvmOp):
         assert isinstance(op.crossbar.owner, tile.ProgramOp)
         rows, cols = _sizes(op.crossbar.owner).sum(axis=0, dtype=np.int64).tolist()
-        return float(shape_of(op.x)[-2] * (rows * code_bytes + cols * SUM_BYTES))
+        return float(shape_of(op.result)[-2] * (rows * code_bytes + cols * SUM_BYTES))
     return float("inf") if isinstance(op, ControlOp) else 0.0
 
 

@@ -20,7 +20,7 @@ def op_work(op: Operation) -> Work:
     outs = [shape_of(x) for x in op.results]
     if isinstance(op, tile.MvmOp):
         assert isinstance(op.crossbar.type, tile.CrossbarType)
-        return mvm_work(*op.crossbar.type.shape, positions=ins[0][-2])
+        return mvm_work(*op.crossbar.type.shape, positions=op.positions)
     assert isinstance(op, TensorOp)
     work = kernel_work(op.kernel, ins, outs)
     if op.KIND == "host":

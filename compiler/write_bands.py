@@ -8,7 +8,7 @@ from xdsl.ir import Attribute, Block, Operation, SSAValue
 
 from ..dialects import graph, tile
 from ..dialects.shapes import row_major
-from ..dialects.tensor_ops import TensorOp, encode_field
+from ..dialects.tensor_ops import TensorOp, encode_field, window_dictionary
 from ..dialects.types import dtype_of, shape_of, tensor_type
 from .row_bands import RowOp, Span, row_axis
 
@@ -75,10 +75,9 @@ class _Writer:
         shape = _resized(op.results[0], span)
         type_ = tensor_type(shape, dtype_of(op.results[0]))
         properties: dict[str, Attribute] = dict(op.properties)
-        if isinstance(op, tile.WindowOp):
-            pads = row_op.window_pads(first, end)
-            for name, pad in zip(("low", "high"), pads, strict=True):
-                properties[name] = encode_field((pad, *op.attrs[name][1:]), "ints")
+        if row_op.window is not None:
+            window = window_dictionary(row_op.band_window(first, end))
+            properties |= {"window": window} if isinstance(op, tile.MvmOp) else window.data
         if isinstance(op, tile.ViewOp):
             properties["strides"] = encode_field(row_major(shape), "ints")
         return type(op).create(

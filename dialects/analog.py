@@ -25,6 +25,7 @@ import numpy as np
 from xdsl.dialects.builtin import (
     DenseArrayBase,
     DenseIntOrFPElementsAttr,
+    DictionaryAttr,
     IntegerAttr,
     StringAttr,
     UnitAttr,
@@ -58,7 +59,14 @@ from .place import (
     verify_rounds,
     verify_sites,
 )
-from .tile import MATRIX_FORMAT, CrossbarType, StoredMatrixOp, verify_mvm, verify_tiles
+from .tile import (
+    MATRIX_FORMAT,
+    CrossbarType,
+    StoredMatrixOp,
+    driven_shape,
+    verify_mvm,
+    verify_tiles,
+)
 from .tile_table import is_tile_order
 from .types import shape_of
 from .units import layer_unit, place_of_unit
@@ -191,20 +199,25 @@ class ReloadOp(ArrayOp):
 
 @irdl_op_definition
 class DriveOp(ArrayOp):
-    """Quantises rows of ``x`` and puts them on the row lines of the tiles, position by position."""
+    """Quantises rows of ``x`` and puts them on the row lines of the tiles, position by position.
+
+    ``window`` as for ``tile.mvm``.
+    """
 
     name = "analog.drive"
     crossbar = operand_def(CrossbarType)  # again: operands come in the order of the subclass first
     x = operand_def(BufferType)
+    window = opt_prop_def(DictionaryAttr)
     assembly_format = (
-        "$crossbar `,` $x `tiles` $tiles `event` $event attr-dict `:` type($crossbar) `,` type($x)"
+        "$crossbar `,` $x (`window` $window^)? `tiles` $tiles `event` $event attr-dict `:` "
+        "type($crossbar) `,` type($x)"
     )
 
     def verify_(self) -> None:
         super().verify_()
         assert isinstance(self.x.type, BufferType)
         assert isinstance(self.crossbar.type, CrossbarType)
-        x = shape_of(self.x.type.tensor)
+        x = driven_shape(self.name, shape_of(self.x.type.tensor), self.window)
         verify_mvm(self.name, self.crossbar.type, x, (*x[:-1], self.crossbar.type.shape[2]))
 
 

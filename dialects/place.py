@@ -7,7 +7,7 @@
            | `place.program` weight fields `sites` table (`rounds` table)? `:` crossbar
            | `place.route` crossbar table                    port to each array and back, as trees
            | `place.reload` crossbar `slot` n               write its streamed tiles anew
-           | `place.mvm` crossbar `,` buffer `->` buffer `slot` n
+           | `place.mvm` crossbar `,` buffer `->` buffer (`window` fields)? `slot` n
            | `place.stage` unit `slot` n `(` buffers `)` `->` `(` buffers `)` region
            | `place.move` buffer `->` buffer `slot` n        copy between memories
            | `place.if` buffer `slot` n region region        slots of one of two regions
@@ -71,7 +71,14 @@ from .attributes import WeightAttr, segment_sizes, table_of
 from .control import CONDITION, COUNTER, BlockOp
 from .machine_facts import defect_tables, heat_numbers, verify_defects, verify_heat
 from .route_table import PORT, ROUTE_COLUMNS
-from .tile import MATRIX_FORMAT, CrossbarType, StoredMatrixOp, verify_mvm, verify_tiles
+from .tile import (
+    MATRIX_FORMAT,
+    CrossbarType,
+    StoredMatrixOp,
+    driven_shape,
+    verify_mvm,
+    verify_tiles,
+)
 from .types import dtype_of, shape_of
 from .verify_once import SelfContained, sign_and_type, type_alone
 
@@ -339,23 +346,28 @@ def _tensor_of(value: SSAValue) -> TensorType:
 
 @irdl_op_definition
 class MvmOp(IRDLOperation):
-    """A matrix-vector product from buffer to buffer, in the arrays or (mesh) on device ``unit``."""
+    """A matrix-vector product from buffer to buffer, in the arrays or (mesh) on device ``unit``.
+
+    ``window`` as for ``tile.mvm``.
+    """
 
     name = "place.mvm"
     crossbar = operand_def(CrossbarType)
     x = operand_def(BufferType)
     y = operand_def(BufferType)
+    window = opt_prop_def(DictionaryAttr)
     unit = opt_prop_def(StringAttr)
     slot = prop_def(IntegerAttr.constr(i64))
     node = opt_prop_def(StringAttr)
     assembly_format = (
-        "$crossbar `,` $x `->` $y (`unit` $unit^)? `slot` $slot (`node` $node^)? attr-dict `:` "
-        "type($crossbar) `,` type($x) `->` type($y)"
+        "$crossbar `,` $x `->` $y (`window` $window^)? (`unit` $unit^)? `slot` $slot "
+        "(`node` $node^)? attr-dict `:` type($crossbar) `,` type($x) `->` type($y)"
     )
 
     def verify_(self) -> None:
         assert isinstance(self.crossbar.type, CrossbarType)
         x, y = shape_of(_tensor_of(self.x)), shape_of(_tensor_of(self.y))
+        x = driven_shape(self.name, x, self.window)
         verify_mvm(self.name, self.crossbar.type, x, y)
 
 

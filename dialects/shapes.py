@@ -179,6 +179,22 @@ def _window(attrs: Attrs, ins: Sequence[Shape], out: Shape) -> Shape:
     return out
 
 
+def im2col_shape(attrs: Attrs, x: Shape) -> Shape:
+    """The rows [P, K] (or [G, P, K]) that an im2col window makes of ``x``. Raises ValueError."""
+    rank = len(attrs["kernel"])
+    first = channels_first(x) if attrs["channels_last"] else x
+    names = ("kernel", "strides", "dilations", "low", "high")
+    if len(x) != rank + 2 or any(len(attrs[name]) != rank for name in names):
+        raise ValueError(f"a window of rank {rank} needs x of rank {rank + 2} and one value a dim")
+    counts = [
+        window_positions(size, *(attrs[name][i] for name in names))
+        for i, size in enumerate(first[2:])
+    ]
+    groups = max(attrs["groups"], 1)
+    rows = (first[0] * prod(counts), first[1] // groups * prod(attrs["kernel"]))
+    return _window({**attrs, "kind": "im2col"}, [x], rows if groups == 1 else (groups, *rows))
+
+
 def window_positions(
     size: int, kernel: int, stride: int, dilation: int, low: int, high: int, ceil: bool = False
 ) -> int:

@@ -19,6 +19,7 @@ from xdsl.dialects.builtin import (
     BytesAttr,
     DenseArrayBase,
     DenseIntOrFPElementsAttr,
+    DictionaryAttr,
     FloatAttr,
     IntegerAttr,
     LocationAttr,
@@ -242,6 +243,16 @@ class TensorOp(SelfContained):
             attributes=attributes,
             regions=[region] if region is not None else [],
         )
+
+
+def window_attrs(window: DictionaryAttr) -> dict[str, Any]:
+    """The fields of a window that an operation carries, as plain values."""
+    return {name: decode_field(window.data[name], type_) for name, type_ in FIELDS["window"]}
+
+
+def window_dictionary(attrs: Mapping[str, Any]) -> DictionaryAttr:
+    """The inverse of :func:`window_attrs`."""
+    return DictionaryAttr({name: encode_field(attrs[name], t) for name, t in FIELDS["window"]})
 
 
 def tensor_op(dialect: str, kind: str, terminator: type[Operation]) -> type[TensorOp]:

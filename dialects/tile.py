@@ -2,7 +2,8 @@
 
     type ::= `!tile.crossbar` `<` groups `x` rows `x` cols `>`
     op   ::= `tile.program` weight fields `:` crossbar     writes a matrix into arrays
-           | `tile.mvm` crossbar `,` x `:` types           rows of x times the matrix
+           | `tile.mvm` crossbar `,` x (`window` fields)? `:` types
+                                                         rows of x times the matrix
            | tensor-op                                     see tensor_ops.py
            | control-op                                    if loop: see control.py
 
@@ -25,6 +26,7 @@ from math import prod
 import numpy as np
 from xdsl.dialects.builtin import (
     DenseIntOrFPElementsAttr,
+    DictionaryAttr,
     FloatAttr,
     IntAttr,
     IntegerAttr,
@@ -52,7 +54,8 @@ from xdsl.utils.exceptions import VerifyException
 from .attributes import WeightAttr, table_of
 from .control import control_ops
 from .graph import TENSOR_OPS as GRAPH_OPS
-from .tensor_ops import TensorOp, tensor_op, yield_op
+from .shapes import im2col_shape
+from .tensor_ops import TensorOp, tensor_op, window_attrs, yield_op
 from .tile_table import TILE_COLUMNS, inside, overlap, weights_in, with_copies
 from .types import shape_of
 
@@ -176,20 +179,42 @@ def verify_tiles(
 
 @irdl_op_definition
 class MvmOp(IRDLOperation):
-    """``y = x @ matrix``: x [P, rows] (or [groups, P, rows]) to [P, cols] ([groups, P, cols])."""
+    """``y = x @ matrix``: x [P, rows] (or [groups, P, rows]) to [P, cols] ([groups, P, cols]).
+
+    With ``window``, the fields of an im2col window, x is what that window moves over: the row
+    drivers gather the rows themselves.
+    """
 
     name = "tile.mvm"
     crossbar = operand_def(CrossbarType)
     x = operand_def(base(TensorType))
+    window = opt_prop_def(DictionaryAttr)
     result = result_def(base(TensorType))
     traits = traits_def(Pure())
     assembly_format = (
-        "$crossbar `,` $x attr-dict `:` `(` type($crossbar) `,` type($x) `)` `->` type($result)"
+        "$crossbar `,` $x (`window` $window^)? attr-dict `:` "
+        "`(` type($crossbar) `,` type($x) `)` `->` type($result)"
     )
+
+    @property
+    def positions(self) -> int:
+        """Rows that are driven through the matrix."""
+        return shape_of(self.result)[-2]
 
     def verify_(self) -> None:
         assert isinstance(self.crossbar.type, CrossbarType)
-        verify_mvm(self.name, self.crossbar.type, shape_of(self.x), shape_of(self.result))
+        x = driven_shape(self.name, shape_of(self.x), self.window)
+        verify_mvm(self.name, self.crossbar.type, x, shape_of(self.result))
+
+
+def driven_shape(name: str, x: tuple[int, ...], window: DictionaryAttr | None) -> tuple[int, ...]:
+    """Shape of the rows that ``x`` is, or that ``window`` makes of it."""
+    if window is None:
+        return x
+    try:
+        return im2col_shape(window_attrs(window), x)
+    except ValueError as error:
+        raise VerifyException(f"{name}: {error}") from error
 
 
 def verify_mvm(name: str, crossbar: CrossbarType, x: tuple[int, ...], y: tuple[int, ...]) -> None:

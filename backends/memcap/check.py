@@ -138,6 +138,8 @@ def _check_product(matrix: "Matrix", decoded: "MemcapProgram", unit: str, i: Ins
         (n, matrix.shape[2]) for n in i.outs
     ]:
         shape = decoded.buffers[number].shape
+        if number in i.ins and i.window >= 0:
+            shape = decoded.driven_shape(i)
         groups = matrix.shape[0]
         rank = 2 if groups == 1 else 3
         if len(shape) != rank or shape[-1] != size or (groups > 1 and shape[0] != groups):

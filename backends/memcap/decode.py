@@ -24,6 +24,7 @@ import numpy as np
 
 from ...dialects.kernel import Kernel
 from ...dialects.route_table import PORT, ROUTE_COLUMNS, path_hops
+from ...dialects.shapes import im2col_shape
 from ...dialects.tile_table import inside, is_tile_order, lots, weights_in
 from ...errors import ProgramError
 from ..control import Control, block_count, decode_controls
@@ -100,6 +101,21 @@ class MemcapProgram(DecodedProgram):
             sum(i.event >= 0 for stream in streams for i in stream.instructions)
             for streams in self.blocks
         ]
+
+    def driven_shape(self, drive: Instruction) -> tuple[int, ...]:
+        """Shape of the rows that DRIVE puts on the row lines. Raises ProgramError."""
+        shape = self.buffers[drive.ins[0]].shape
+        if drive.window < 0:
+            return shape
+        if drive.window >= len(self.kernels):
+            raise ProgramError(f"names kernel {drive.window} of {len(self.kernels)}")
+        kernel = self.kernels[drive.window]
+        if kernel.kind != "window" or kernel.attrs["kind"] != "im2col":
+            raise ProgramError(f"cannot gather rows by a {kernel.kind} kernel")
+        try:
+            return im2col_shape(kernel.attrs, shape)
+        except ValueError as error:
+            raise ProgramError(f"cannot gather rows of {list(shape)}: {error}") from None
 
     def node(self, instruction: Instruction) -> str | None:
         """The ONNX node an instruction came from."""

@@ -144,7 +144,8 @@ def _format(i: Instruction) -> str:
             return f"{name} k{i.index} ({_buffers(i.ins)}) -> ({_buffers(i.outs)}) {raises}"
     buffers = "".join(f", b{b}" for b in (*i.ins, *i.outs))
     init = " init" if i.init else ""
-    return f"{name} m{i.index}[{i.tiles[0]}:{i.tiles[1]}]{buffers}{init} {raises}"
+    window = f" by k{i.window}" if i.window >= 0 else ""
+    return f"{name} m{i.index}[{i.tiles[0]}:{i.tiles[1]}]{buffers}{window}{init} {raises}"
 
 
 def _buffers(numbers: Sequence[int]) -> str:
@@ -154,7 +155,8 @@ def _buffers(numbers: Sequence[int]) -> str:
 _N = "([0-9]{1,10})"
 _TILES = rf"m{_N}\[{_N}:{_N}\]"
 _PRODUCT = re.compile(
-    rf"(reload|drive|integrate|convert|accumulate) {_TILES}(?:, b{_N})?( init)? raises e{_N}"
+    rf"(reload|drive|integrate|convert|accumulate) {_TILES}(?:, b{_N})?(?: by k{_N})?( init)? "
+    rf"raises e{_N}"
 )
 _MOVE = re.compile(rf"move b{_N} -> b{_N} raises e{_N}")
 _KERNEL = re.compile(rf"(vector|host) k{_N} \(([^()]*)\) -> \(([^()]*)\) raises e{_N}")
@@ -188,18 +190,21 @@ def _parse_product(found: re.Match[str], node: int) -> Instruction:
     opcode, buffer = Opcode[found[1].upper()], found[5]
     if (buffer is not None) != (opcode in (Opcode.DRIVE, Opcode.ACCUMULATE)):
         raise ProgramError(f"{found[1]} must {'name no' if buffer else 'name a'} buffer")
-    if found[6] and opcode is not Opcode.ACCUMULATE:
+    if found[7] and opcode is not Opcode.ACCUMULATE:
         raise ProgramError(f"{found[1]} cannot have init")
+    if found[6] is not None and opcode is not Opcode.DRIVE:
+        raise ProgramError(f"{found[1]} cannot gather rows")
     buffers = (int(buffer),) if buffer is not None else ()
     return Instruction(
         opcode,
-        int(found[7]),
+        int(found[8]),
         node,
-        found[6] is not None,
+        found[7] is not None,
         index=int(found[2]),
         tiles=(int(found[3]), int(found[4])),
         ins=buffers if opcode is Opcode.DRIVE else (),
         outs=buffers if opcode is Opcode.ACCUMULATE else (),
+        window=-1 if found[6] is None else int(found[6]),
     )
 
 

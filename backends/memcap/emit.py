@@ -15,7 +15,7 @@ from ...dialects.attributes import table_of
 from ...dialects.functions import main_function
 from ...dialects.kernel import Kernel
 from ...dialects.route_table import ROUTE_COLUMNS
-from ...dialects.tensor_ops import TensorOp
+from ...dialects.tensor_ops import TensorOp, window_attrs
 from ...dialects.tile_table import TILE_COLUMNS
 from ...errors import IRError
 from ..control import Control, control_of, encode_controls
@@ -164,7 +164,10 @@ class _Emitter:
                 opcode = Opcode[op.name.removeprefix("analog.").upper()]
                 ins = (self.numbers[op.x],) if isinstance(op, analog.DriveOp) else ()
                 index, tiles = self.numbers[op.crossbar], _tiles(op.tiles)
-                return Instruction(opcode, event, node, index=index, tiles=tiles, ins=ins)
+                window = self._window(op) if isinstance(op, analog.DriveOp) else -1
+                return Instruction(
+                    opcode, event, node, index=index, tiles=tiles, ins=ins, window=window
+                )
             case analog.AccumulateOp():
                 index, tiles = self.numbers[op.crossbar], _tiles(op.tiles)
                 outs, init = (self.numbers[op.y],), op.init is not None
@@ -179,6 +182,13 @@ class _Emitter:
             case analog.IfOp() | analog.LoopOp():
                 return self._control(op, event, node)
         raise IRError(f"{op.name} is no instruction")
+
+    def _window(self, op: analog.DriveOp) -> int:
+        """The kernel by which the rows of a product are gathered; -1 where they lie there."""
+        if op.window is None:
+            return -1
+        self.kernels.append(Kernel("window", window_attrs(op.window)))
+        return len(self.kernels) - 1
 
     def _control(self, op: analog.IfOp | analog.LoopOp, event: int, node: int) -> Instruction:
         """Control flow, whose regions become blocks of their own."""

@@ -78,7 +78,8 @@ class Instruction:
     """One instruction. ``index`` is a matrix, a kernel or a control, ``ins`` and ``outs`` buffers.
 
     DRIVE reads ``ins[0]``, ACCUMULATE writes ``outs[0]``, MOVE copies ``ins[0]`` to ``outs[0]``;
-    ``events`` are those that SYNC waits for.
+    ``events`` are those that SYNC waits for, ``window`` the kernel by which DRIVE gathers rows (-1:
+    they lie in its buffer).
     """
 
     opcode: Opcode
@@ -90,6 +91,7 @@ class Instruction:
     ins: tuple[int, ...] = ()
     outs: tuple[int, ...] = ()
     events: tuple[int, ...] = ()
+    window: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +142,7 @@ def _record(i: Instruction, pool: list[int]) -> tuple[int, ...]:
         case _:
             a, (c, d) = i.index, i.tiles
             b = (*i.ins, *i.outs, 0)[0]
+            e = i.window + 1
     return int(i.opcode), INIT if i.init else 0, 0, i.event, i.node, a, b, c, d, e
 
 
@@ -174,7 +177,7 @@ def decode_streams(tensors: Mapping[str, np.ndarray], names: Sequence[str]) -> l
 _OPCODES = {int(op): op for op in Opcode}
 _USED = {
     Opcode.SYNC: "cd",
-    Opcode.DRIVE: "abcd",
+    Opcode.DRIVE: "abcde",
     Opcode.INTEGRATE: "acd",
     Opcode.CONVERT: "acd",
     Opcode.ACCUMULATE: "abcd",
@@ -211,7 +214,7 @@ def _instruction(record: tuple[int, ...], number: int, pool: Sequence[int]) -> I
         case Opcode.CONTROL:
             found = Instruction(opcode, event, node, index=a)
         case Opcode.DRIVE:
-            found = Instruction(opcode, event, node, index=a, tiles=(c, d), ins=(b,))
+            found = Instruction(opcode, event, node, False, a, (c, d), (b,), window=e - 1)
         case Opcode.ACCUMULATE:
             found = Instruction(opcode, event, node, init, a, (c, d), outs=(b,))
         case Opcode.INTEGRATE | Opcode.CONVERT | Opcode.RELOAD:

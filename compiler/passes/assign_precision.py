@@ -170,7 +170,7 @@ def _energy_j(op: tile.ProgramOp, target: MemcapTarget, seen: MatrixStatistics, 
     for use in op.result.uses:
         mvm = use.operation
         assert isinstance(mvm, tile.MvmOp)
-        positions += shape_of(mvm.x)[-2] * int(repetitions(mvm))
+        positions += shape_of(mvm.result)[-2] * int(repetitions(mvm))
     sizes, counts = np.unique(op.tile_table[:, [2, 4]], axis=0, return_counts=True)
     return sum(
         count * sum(mvm_energy_j(target, rows, cols, positions, square, adc_bits=bits).values())

@@ -292,10 +292,12 @@ class _Issuer:
         first: int | None = None
         for part in matrix.parts:
             layer, stacks, handle = part.layer, part.stacks, matrix.handle
-            stream, tiles = self.stream_of[part.unit], {"tiles": ints_attr((part.first, part.end))}
+            stream = self.stream_of[part.unit]
+            tiles: dict[str, Attribute] = {"tiles": ints_attr((part.first, part.end))}
+            drive = tiles | ({"window": op.window} if op.window is not None else {})
             driven = self.order.events
             waits = self.hazards.read([_range(op.x)], driven) | self.guard.enter(stacks, layer)
-            self._issue(stream, waits, analog.DriveOp, [handle, op.x], tiles, op)
+            self._issue(stream, waits, analog.DriveOp, [handle, op.x], drive, op)
             self._issue(stream, set(), analog.IntegrateOp, [handle], tiles, op)
             self.guard.leave(layer, self.order.events)
             self._issue(stream, set(), analog.ConvertOp, [handle], tiles, op)

@@ -352,6 +352,7 @@ class _Writer:
                 op = place.MvmOp.create(
                     operands=[handle, *reads, *writes],
                     properties=properties
+                    | ({"window": slot.op.window} if slot.op.window is not None else {})
                     | ({} if local == "crossbar" else {"unit": text_attr(slot.unit)}),
                 )
             case tile.IfOp() | tile.LoopOp():

@@ -71,8 +71,8 @@ def _reads(whole: list[Operation]) -> dict[SSAValue, int]:
     reads: dict[SSAValue, int] = {}
     for op in whole:
         if isinstance(op, place.MvmOp):
-            assert isinstance(op.x.type, place.BufferType)
-            count = shape_of(op.x.type.tensor)[-2] * repetitions(op)
+            assert isinstance(op.y.type, place.BufferType)
+            count = shape_of(op.y.type.tensor)[-2] * repetitions(op)
             reads[op.crossbar] = reads.get(op.crossbar, 0) + count
     return reads
 

@@ -185,7 +185,7 @@ def positions_of(program: tile.ProgramOp) -> int:
     """How many input vectors the matrix is multiplied with in an inference."""
     products = [use.operation for use in program.result.uses]
     return sum(
-        shape_of(op.x)[-2] * repetitions(op) for op in products if isinstance(op, tile.MvmOp)
+        shape_of(op.result)[-2] * repetitions(op) for op in products if isinstance(op, tile.MvmOp)
     )
 
 

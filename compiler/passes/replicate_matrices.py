@@ -17,7 +17,6 @@ from xdsl.passes import ModulePass
 from ...dialects import tile
 from ...dialects.attributes import table_attr, table_of
 from ...dialects.control import repetitions
-from ...dialects.types import shape_of
 from ...errors import IRError
 from ..context import note_of, say_unchanged
 from ..copies import choose_copies, spare_arrays
@@ -69,8 +68,7 @@ def _uses(op: tile.ProgramOp) -> dict[int, int]:
     runs: dict[int, int] = {}
     for user in [use.operation for use in op.result.uses]:
         if isinstance(user, tile.MvmOp):
-            positions = shape_of(user.x)[-2]
-            runs[positions] = runs.get(positions, 0) + repetitions(user)
+            runs[user.positions] = runs.get(user.positions, 0) + repetitions(user)
     return runs
 
 

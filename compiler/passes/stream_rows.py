@@ -18,7 +18,6 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Block
 from xdsl.passes import ModulePass
 
-from ...dialects import tile
 from ...dialects.control import ControlOp
 from ...dialects.functions import defined_functions
 from ..band_tasks import Arrays, BandTasks
@@ -63,7 +62,7 @@ class StreamRows(ModulePass):
     def _stream(self, block: Block, target: "MemcapTarget") -> bool:
         """Whether ``block`` was cut into bands."""
         by_rows = row_ops(block)
-        windows = any(isinstance(op, tile.WindowOp) for op in by_rows)
+        windows = any(row_op.window is not None for row_op in by_rows.values())
         if not windows or any(isinstance(op, ControlOp) for op in block.ops):
             return False
         arrays = Arrays(block, target, self.copies)

@@ -37,19 +37,19 @@ def find_runs(
     that is the whole of such a value, that value.
     """
     runs: dict[SSAValue, Run] = {}
-    joined: dict[SSAValue, tuple[SSAValue, Run]] = {}
+    parts: dict[SSAValue, list[SSAValue]] = {}
     for op in ops:
         if not isinstance(op, TensorOp) or op.KIND != "concat":
             continue
         if prod(shape_of(op.results[0])[: op.attrs["axis"]]) != 1:
             continue
-        values = [sources.get(x) for x in op.operands]
-        known = [value for value in values if value is not None]
-        if len(known) == len(values) and (run := _joined(known, runs)) is not None:
+        known = [sources[x] for x in op.operands if x in sources]
+        values = [part for value in known for part in parts.get(value, [value])]
+        if len(known) == len(op.operands) and (run := _joined(values, runs)) is not None:
             for value in run.start:
                 runs[value] = run
-            joined[op.results[0]] = known[0], run
-    return runs, {result: (first, runs[first]) for result, (first, _) in joined.items()}
+            parts[op.results[0]] = values
+    return runs, {result: (values[0], runs[values[0]]) for result, values in parts.items()}
 
 
 def _joined(values: Sequence[SSAValue], runs: Mapping[SSAValue, Run]) -> Run | None:

@@ -20,7 +20,7 @@ from .interleave import Chooser, interleave
 from .loop import ControlFlow
 from .memory import Completed, ProgramMemory
 from .products import InputObserver, Products
-from .vector import run_kernel_into
+from .vector import run_kernel, run_kernel_into
 
 Mode = Literal["exact", "quantized", "noisy"]
 
@@ -130,7 +130,7 @@ class MemcapExecutor(Executor):
     def _step(self, unit: str, i: Instruction, products: dict[str, _Product], first: int) -> None:
         match i.opcode:
             case Opcode.DRIVE:
-                x = self._views[i.ins[0]].copy()
+                x = self._driven(i)
                 products[unit] = _Product(x, first + i.event)
                 self._products.count(i.index, i.tiles, x)
             case Opcode.CONVERT:
@@ -144,6 +144,14 @@ class MemcapExecutor(Executor):
                 self._vector(i)
             case Opcode.HOST:
                 self._host(i)
+
+    def _driven(self, drive: Instruction) -> np.ndarray:
+        """The rows that are put on the row lines: those of a buffer, or gathered from it."""
+        view = self._views[drive.ins[0]]
+        if drive.window < 0:
+            return view.copy()
+        kernel, shape = self.program.kernels[drive.window], self.program.driven_shape(drive)
+        return run_kernel(kernel, [view], shape, view.dtype)
 
     def _accumulate(self, i: Instruction, sums: np.ndarray | None) -> None:
         y = self._views[i.outs[0]]

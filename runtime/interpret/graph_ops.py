@@ -9,11 +9,13 @@ from math import prod
 from typing import Any, cast
 
 import numpy as np
+from xdsl.dialects.builtin import DictionaryAttr
 from xdsl.ir import Operation, SSAValue
 
 from ...dialects import graph
 from ...dialects.kernel import Kernel
-from ...dialects.tensor_ops import TensorOp
+from ...dialects.shapes import im2col_shape
+from ...dialects.tensor_ops import TensorOp, window_attrs
 from ...dialects.types import dtype_of, shape_of
 from ...errors import IRError
 from ..execute.host import run_host
@@ -57,6 +59,15 @@ def linear(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = None) ->
     if bias is not None:
         y += bias
     return y.astype(x.dtype, copy=False)
+
+
+def product(x: np.ndarray, matrices: np.ndarray, window: DictionaryAttr | None) -> np.ndarray:
+    """``x`` times stored ``matrices [G, K, N]``; the rows that ``window`` makes of x, if there is
+    one."""
+    if window is not None:
+        attrs = window_attrs(window)
+        x = run_kernel(Kernel("window", attrs), [x], im2col_shape(attrs, x.shape), x.dtype)
+    return linear(x, matrices[0] if x.ndim == 2 else matrices)
 
 
 def conv(

@@ -16,7 +16,7 @@ from ...dialects.control import IfOp, LoopOp, captured_values
 from ...dialects.types import dtype_of, shape_of
 from ...errors import InputError, IRError
 from ..execute.loop import Loop
-from .graph_ops import linear, run_graph_op
+from .graph_ops import product, run_graph_op
 
 #: Called with every operation, its operands and its results, in the order of execution.
 Observer = Callable[[Operation, list[np.ndarray], list[np.ndarray]], None]
@@ -127,7 +127,7 @@ def _run(
             return [weights[op.weight.data]]
         case tile.MvmOp():
             matrices, x = operands
-            return [linear(x, matrices[0] if x.ndim == 2 else matrices)]
+            return [product(x, matrices, op.window)]
     return run_graph_op(op, operands)
 
 

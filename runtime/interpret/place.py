@@ -15,7 +15,7 @@ from ...dialects.attributes import table_of
 from ...dialects.functions import defined_functions
 from ...dialects.types import dtype_of, shape_of
 from ..execute.loop import Loop
-from .graph_ops import linear
+from .graph_ops import product
 from .interpret import run_block
 
 #: Called with the name of an ONNX value and its array whenever a buffer that holds it is written.
@@ -87,8 +87,7 @@ class _Slots:
         view = self.memory.view
         match op:
             case place.MvmOp():
-                x, matrix = view(op.x), self.matrices[op.crossbar]
-                view(op.y)[...] = linear(x, matrix[0] if x.ndim == 2 else matrix)
+                view(op.y)[...] = product(view(op.x), self.matrices[op.crossbar], op.window)
                 return [op.y]
             case place.MoveOp():
                 view(op.target)[...] = view(op.source)

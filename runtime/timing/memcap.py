@@ -308,8 +308,9 @@ class _Costs:
         """Time before ``i`` in which the ranges of its inputs are found."""
         if i.opcode is not Opcode.DRIVE or not self._searches(i):
             return 0.0
-        x = self._buffer(i.ins[0])
-        return range_search_latency_s(self.target, prod(x.shape), x.nbytes)
+        elements = prod(self.program.driven_shape(i))
+        itemsize = self._buffer(i.ins[0]).dtype.itemsize
+        return range_search_latency_s(self.target, elements, elements * itemsize)
 
     def _drive(self, i: Instruction) -> Cost:
         """The first position reaches the furthest array; all positions' codes are carried.
@@ -317,17 +318,18 @@ class _Costs:
         Where the range of each vector is found while running, the vector engine looks for the
         largest magnitudes before (``search_s``).
         """
-        x = self._buffer(i.ins[0])
-        self._positions[i.index] = x.shape[-2]
-        tiles = self._range(i)
+        shape = self.program.driven_shape(i)
+        self._positions[i.index] = shape[-2]
+        tiles, x = self._range(i), self._buffer(i.ins[0])
+        nbytes = prod(shape) * x.dtype.itemsize
         first_s = self.product_times(i).drive_s
         energy = {
             "links": traffic_energy_j(self.target, tiles.inputs),
-            "sram": sram_energy_j(self.target, x.nbytes * tiles.share),
+            "sram": sram_energy_j(self.target, nbytes * tiles.share),
         }
         if self._searches(i):
-            energy["sram"] += sram_energy_j(self.target, x.nbytes)
-            energy["vector"] = vector_energy_j(self.target, range_search(prod(x.shape)))
+            energy["sram"] += sram_energy_j(self.target, nbytes)
+            energy["vector"] = vector_energy_j(self.target, range_search(prod(shape)))
         return Cost(first_s, energy, (self.links_of(i)[0], *self._host_link(x)))
 
     def _integrate(self, i: Instruction) -> Cost:

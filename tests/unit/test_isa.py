@@ -22,14 +22,14 @@ from semc.backends.tables import Names, decode_names
 from semc.dialects.units import layer_unit, place_of_unit
 from semc.errors import ProgramError
 
-from .memcap_programs import CHAIN, chain_weights, compiled
+from .memcap_programs import CHAIN, TO_ANALOG, chain_weights, compiled
 
 STREAMS = [
     Stream(
         "layer0",
         (
             Instruction(Opcode.SYNC, events=(3, 4)),
-            Instruction(Opcode.DRIVE, 0, 0, index=2, tiles=(1, 5), ins=(7,)),
+            Instruction(Opcode.DRIVE, 0, 0, index=2, tiles=(1, 5), ins=(7,), window=3),
             Instruction(Opcode.INTEGRATE, 1, 0, index=2, tiles=(1, 5)),
             Instruction(Opcode.CONVERT, 2, 0, index=2, tiles=(1, 5)),
             Instruction(Opcode.ACCUMULATE, 5, 0, True, 2, (1, 5), outs=(8,)),
@@ -94,7 +94,7 @@ def test_the_text_is_what_the_manual_says() -> None:
     lines = [line.strip() for line in format_streams(BLOCKS, names).splitlines()]
     assert lines[1] == '.controller "layer0"'
     assert lines[2] == "sync e3, e4"
-    assert lines[3].startswith("drive m2[1:5], b7 raises e0")
+    assert lines[3].startswith("drive m2[1:5], b7 by k3 raises e0")
     assert lines[3].endswith(r'; "conv/\"quoted\" ; 1"')
     assert lines[6].startswith("accumulate m2[1:5], b8 init raises e5")
     assert lines[11].startswith("vector k9 (b1, b2, b2) -> (b3) raises e4")
@@ -153,7 +153,7 @@ def test_instructions_need_a_controller() -> None:
 def test_malformed_records_are_refused(field: str, value: int, reason: str) -> None:
     sections, names = packed()
     raw = sections["isa.instructions"].copy()
-    raw.view(RECORD).reshape(-1)[1][field] = value
+    raw.view(RECORD).reshape(-1)[2][field] = value  # an INTEGRATE
     with pytest.raises(ProgramError, match=reason):
         decode_streams({**sections, "isa.instructions": raw}, names)
 
@@ -229,3 +229,46 @@ def test_a_layer_has_no_more_controllers_than_its_target() -> None:
     sections = {**program.tensors, **encode_streams(moved, known), **known.encode()}
     with pytest.raises(ProgramError, match=r"layer0.1 is not there: a layer has 1 sequencers"):
         decode_program(Program(program.manifest, sections))
+
+
+FUSED = """
+func.func @main(%x: tensor<1x4x4x2xf32>) -> tensor<16x4xf32> {
+  %m = tile.program <"m"> tiles dense<[[0, 0, 18, 0, 4]]> : tensor<1x5xi32>
+    {sites = dense<[[0, 0, 0, 0, 0]]> : tensor<1x5xi32>} : !tile.crossbar<1x18x4>
+  %1 = tile.window(%x) kind = im2col, kernel = [3, 3], strides = [1, 1], dilations = [1, 1],
+    low = [1, 1], high = [1, 1], channels_last = true : (tensor<1x4x4x2xf32>) -> tensor<16x18xf32>
+  %2 = tile.mvm %m, %1 : (!tile.crossbar<1x18x4>, tensor<16x18xf32>) -> tensor<16x4xf32>
+  func.return %2 : tensor<16x4xf32>
+}
+"""
+
+
+def test_a_drive_gathers_rows_by_a_window_only() -> None:
+    weights = {"m": np.ones((1, 18, 4), np.float32)}
+    program = compiled(FUSED, weights, f"fuse-windows,{TO_ANALOG}")
+    text = disassemble(program)
+    assert "drive m0[0:1], b1 by k0 raises e1" in text
+    decoded = decode_program(program)
+    (drive,) = [i for s in decoded.blocks[0] for i in s.instructions if i.opcode is Opcode.DRIVE]
+    assert decoded.driven_shape(drive) == (16, 18)
+    blocks = decode_streams(program.tensors, decoded.names)
+    for window, message in ((5, "names kernel 5 of 1"), (-1, r"gives a matrix of \[1, 18, 4\]")):
+        names = Names()
+        for name in decoded.names:
+            names.index(name)
+        changed = [
+            [
+                replace(
+                    s,
+                    instructions=tuple(
+                        replace(i, window=window) if i.opcode is Opcode.DRIVE else i
+                        for i in s.instructions
+                    ),
+                )
+                for s in streams
+            ]
+            for streams in blocks
+        ]
+        sections = {**program.tensors, **encode_streams(changed, names), **names.encode()}
+        with pytest.raises(ProgramError, match=message):
+            decode_program(Program(program.manifest, sections))

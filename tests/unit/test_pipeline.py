@@ -77,6 +77,7 @@ def test_named_pipelines_are_the_recipe_of_their_target() -> None:
     placed = ["convert-tile-to-place", "estimate-heat", "check-placement"]
     assert chip == [
         "use-channels-last",
+        "fuse-windows",
         "stream-rows",
         "replicate-matrices",
         "place-tiles",

@@ -23,6 +23,7 @@ from semc.compiler.placement.stream import (
 )
 from semc.dialects import place, tile
 
+from .memcap_programs import compiled
 from .onnx_models import info, model
 
 
@@ -184,3 +185,20 @@ def test_a_value_has_one_place_only() -> None:
     other = f"%cb = tile.concat(%c, %b) axis = 0 : {types}"
     module = placed(JOINED.replace("%OTHER", other).replace("%LAST", "%cb"))
     assert concats(module) == 1
+
+
+def test_a_concatenation_of_concatenations_is_one_run() -> None:
+    types = "(tensor<8x8xf32>, tensor<4x8xf32>) -> tensor<12x8xf32>"
+    rest = "offset = 32, strides = [8, 1] : (tensor<12x8xf32>) -> tensor<8x8xf32>"
+    other = f"%abc = tile.concat(%ab, %c) axis = 0 : {types}\n  %end = tile.view(%abc) {rest}"
+    text = JOINED.replace("%OTHER", other).replace("%LAST", "%end")
+    assert concats(placed(text)) == 0
+    rng = np.random.default_rng(4)
+    matrix = rng.standard_normal((1, 8, 8)).astype(np.float32) / 3
+    x = rng.standard_normal((4, 8), np.float32)
+    found = semc.simulate(compiled(text, {"m": matrix}), {"input0": x}, mode="exact").outputs
+    a, b, c = (x @ np.linalg.matrix_power(matrix[0], n) for n in (1, 2, 3))
+    want = np.concatenate([a, b]) + np.concatenate([b, c])
+    np.testing.assert_allclose(found["output0"], want, rtol=1e-5, atol=1e-5)
+    middle = np.concatenate([b, c])[2:6]
+    np.testing.assert_allclose(found["output1"], middle, rtol=1e-5, atol=1e-5)
