@@ -109,7 +109,7 @@ def place(
     target = compilation.target
     assert isinstance(target, MemcapTarget)
     module = compilation.levels["tile"].clone()
-    passes = recipe.place_passes(target.name)
+    passes = recipe.place_passes(target.name, effort=effort, seed=seed)
     at = next(i for i, p in enumerate(passes) if isinstance(p, PlaceTiles)) + 1
     run_passes(module, passes[:at], ctx=compilation.context)
     if move is not None:

@@ -34,7 +34,7 @@ SHAPES = {
 }  # fmt: skip
 COLUMNS = (
     "parameters", "layers", "tiles", "arrays", "ir_ops", "compile_s", "phases_s", "peak_mb",
-    "array_hops", "simulate_s", "tokens_per_s", "power_w",
+    "array_hops", "byte_mm", "simulate_s", "tokens_per_s", "power_w",
 )  # fmt: skip
 
 
@@ -92,6 +92,7 @@ def measure(maker: Path, params: float, effort: int) -> dict[str, Any]:
         "phases_s": " ".join(f"{name} {seconds:g}" for name, seconds in phases.items()),
         "peak_mb": f"{done['peak_rss_bytes'] / 1e6:.0f}",
         "array_hops": f"{done['traffic']['array_hops']:.3f}",
+        "byte_mm": f"{done['traffic']['byte_mm']:.3g}",
         "simulate_s": f"{simulate_s:.2f}",
         "tokens_per_s": f"{ran['throughput_per_s']:.4g}",
         "power_w": f"{ran['power_w']:.3g}",
