@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 import numpy as np
 
@@ -22,11 +22,15 @@ InputObserver = Callable[[int, np.ndarray], None]
 
 @dataclass(frozen=True, slots=True)
 class _Share:
-    """Tiles (indices, rising) that read the positions of the copies ``first .. end``."""
+    """Tiles (indices, rising) that read the positions of the copies ``first .. end``.
+
+    Shares of equal ``held`` have the same tiles with the same ranges, in other arrays.
+    """
 
     tiles: np.ndarray
     first: int
     end: int
+    held: bytes
 
 
 class Products:
@@ -96,19 +100,18 @@ class Products:
         lead = x.shape[:-1]
         rows = x if matrix.shape[0] > 1 else x[None]
         bounds = position_bounds(rows.shape[1], matrix.copies)
-        parts = [
-            (share.tiles, bounds[share.first], bounds[share.end])
+        shares = [
+            share
             for share in self._shares_of(number, tiles)
             if bounds[share.first] < bounds[share.end]
         ]
-        if len(parts) == 1 and parts[0][1:] == (0, rows.shape[1]):
-            y = self._run_share(number, parts[0][0], rows, stream, 0)
+        if len(shares) == 1 and bounds[shares[0].end] - bounds[shares[0].first] == rows.shape[1]:
+            y = self._run_share(number, shares[0].tiles, rows, stream)
         else:
             dtype = np.float64 if self.mode == "exact" else np.float32
             y = np.zeros((*rows.shape[:2], matrix.shape[2]), dtype)
-            for index, begin, end in parts:
-                some = slice(begin, end)
-                y[:, some] = self._run_share(number, index, rows[:, some], stream, begin)
+            for _, alike in groupby(shares, key=lambda share: share.held):
+                self._run_copies(number, list(alike), bounds, rows, stream, y)
         if self.mode != "exact" and matrix.bias is not None and tiles[0] == 0:
             y += self.program.program.tensors[matrix.bias][:, None]
         return y.reshape(*lead, matrix.shape[2])
@@ -122,29 +125,56 @@ class Products:
         if key not in self._shares:
             matrix = self.program.matrices[number]
             shares: list[_Share] = []
-            same: bytes | None = None
             for copy in np.unique(matrix.copy[slice(*tiles)]).tolist():
                 index = tiles[0] + np.flatnonzero(matrix.copy[slice(*tiles)] == copy)
                 held = matrix.tiles[index].tobytes() + matrix.adc_range[index].tobytes()
-                if self.mode != "noisy" and shares and held == same and shares[-1].end == copy:
-                    shares[-1] = replace(shares[-1], end=copy + 1)
+                last = shares[-1] if shares else None
+                if self.mode != "noisy" and last and held == last.held and last.end == copy:
+                    shares[-1] = replace(last, end=copy + 1)
                 else:
-                    shares.append(_Share(index, copy, copy + 1))
-                same = held
+                    shares.append(_Share(index, copy, copy + 1, held))
             self._shares[key] = shares
         return self._shares[key]
 
-    def _run_share(
-        self, number: int, index: np.ndarray, x: np.ndarray, stream: int, first: int
-    ) -> np.ndarray:
-        """What the tiles ``index`` make of the positions ``x [G, P, K]`` from ``first`` on."""
+    def _run_copies(
+        self,
+        number: int,
+        shares: list[_Share],
+        bounds: np.ndarray,
+        x: np.ndarray,
+        stream: int,
+        out: np.ndarray,
+    ) -> None:
+        """Put what ``shares`` with the same tiles make of their positions of ``x [G, P, K]`` into
+        ``out [G, P, N]``.
+
+        Copies are run together, as further groups of the matrix: a few positions each would be
+        called for many times. Copies that read one position less than others read a row of zeros.
+        """
+        spans = [slice(bounds[share.first], bounds[share.end]) for share in shares]
+        if len(shares) == 1 or self.mode == "exact":
+            for share, span in zip(shares, spans, strict=True):
+                out[:, span] = self._run_share(number, share.tiles, x[:, span], stream)
+            return
+        groups, _, depth = x.shape
+        most = max(span.stop - span.start for span in spans)
+        rows = np.zeros((len(shares), groups, most, depth), np.float32)
+        for place, span in zip(rows, spans, strict=True):
+            place[:, : span.stop - span.start] = x[:, span]
+        index = np.concatenate([share.tiles for share in shares])
+        y = self._run_share(number, index, rows.reshape(-1, most, depth), stream)
+        for part, span in zip(y.reshape(len(shares), groups, most, -1), spans, strict=True):
+            out[:, span] = part[:, : span.stop - span.start]
+
+    def _run_share(self, number: int, index: np.ndarray, x: np.ndarray, stream: int) -> np.ndarray:
+        """What the tiles ``index`` make of ``x [G, P, K]``, copies being further groups of it."""
         matrix = self.program.matrices[number]
         if self.mode == "exact":
             assert matrix.weights is not None
             return run_exact(self.program.program.tensors[matrix.weights], matrix.tiles[index], x)
         wide = np.ascontiguousarray(x, np.float32)
         parts = [
-            run_matrix(self._prepare(number, part), wide, matrix.input_scale, name, first)
+            run_matrix(self._prepare(number, part), wide, matrix.input_scale, name)
             for part, name in self._reads(matrix, index, stream)
         ]
         return parts[0] if len(parts) == 1 else np.sum(parts, axis=0)
@@ -172,11 +202,16 @@ class Products:
             assert matrix.codes is not None
             assert matrix.scale is not None
             worst = np.finfo(np.float32).max
-            codes, scale = tensors[matrix.codes], tensors[matrix.scale]
+            copies, copy = np.unique(matrix.copy[part], return_inverse=True)
+            codes, scale = (
+                np.concatenate([tensors[name]] * len(copies))
+                for name in (matrix.codes, matrix.scale)
+            )
             sites = own_sites(matrix.sites[part], self.program.target)
             ranges = np.minimum(matrix.adc_range[part], worst)
             mode: ArrayMode = "noisy" if self.mode == "noisy" else "quantized"
-            table, target = matrix.tiles[part], self.program.target
+            table, target = matrix.tiles[part].copy(), self.program.target
+            table[:, 0] += copy.reshape(-1).astype(np.int32) * matrix.shape[0]
             self._prepared[key] = prepare_matrix(
                 codes,
                 scale,
