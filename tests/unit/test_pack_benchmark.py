@@ -1,4 +1,4 @@
-"""benchmarks/pack.py: its data against published totals, and its reading of instances."""
+"""benchmarks/placement/pack.py: its data against published totals, and its reading of instances."""
 
 import sys
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-sys.path.append(str(Path(__file__).resolve().parents[2] / "benchmarks"))
+sys.path.append(str(Path(__file__).resolve().parents[2] / "benchmarks" / "placement"))
 
 from network_shapes import NETWORKS
 from pack import (

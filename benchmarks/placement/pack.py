@@ -1,6 +1,6 @@
 """Packing: bins on published instances, and the arrays that real networks need.
 
-    python benchmarks/pack.py [FILES...] [--seconds S ...] [--json]
+    python benchmarks/placement/pack.py [FILES...] [--seconds S ...] [--json]
 
 FILES are ``.2bp`` (two-dimensional bin packing, Berkey and Wang 1987, Martello and Vigo 1998;
 ``best_known_oriented.csv`` may lie beside them) or ``.onnx``. Without any, the instances at
@@ -41,7 +41,7 @@ from semc.compiler.placement.pack_kinds import Packing
 from semc.compiler.placement.pack_search import pack_rectangles
 from semc.dialects.tile_table import ArrayCells, read_rounds
 
-INSTANCES = Path(__file__).resolve().parents[2] / "shared" / "instances" / "bp2d"
+INSTANCES = Path(__file__).resolve().parents[3] / "shared" / "instances" / "bp2d"
 ARRAY = 512
 SHARING: Sequence[Sharing] = ("exclusive", "auto", "dense")
 #: Nanoseconds of a round and of a column: the settling and the converters of memcap-phone.

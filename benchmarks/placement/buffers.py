@@ -1,6 +1,6 @@
 """Buffer allocation on instances of MiniMalloc's format.
 
-    python benchmarks/buffers.py FILES... [--json]
+    python benchmarks/placement/buffers.py FILES... [--json]
 
 A file has lines of ``id,lower,upper,size`` (``start,end`` are understood too), the end not being
 part of the life; ``NAME.CAPACITY.csv`` names the bytes that there are. The instances of MiniMalloc

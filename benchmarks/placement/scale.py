@@ -1,6 +1,6 @@
 """Compile Llama-like decoders of growing size to placed tiles, and time a decoded token.
 
-    python benchmarks/scale.py [--params 1e6 10e6 ... 30e9] [--effort N ...] [--json]
+    python benchmarks/placement/scale.py [--params 1e6 10e6 ... 30e9] [--effort N ...] [--json]
         [--maker ../shared/zoo/make_llm.py]
 
 Models come from a generator that writes graphs without weights (``--maker``: a script that takes
@@ -23,9 +23,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from models import semc
-
 from semc.backends.targets import MemcapTarget, load_target
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+from models import semc
 
 #: Decoder blocks and vocabulary by parameters: as in public models of about that size.
 SHAPES = {

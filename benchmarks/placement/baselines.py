@@ -1,6 +1,7 @@
 """Compare placements of the same tiles: at random, greedily, and as semc places them.
 
-    python benchmarks/placement.py [MODEL.onnx ...] [--target memcap-phone] [--effort N] [--json]
+    python benchmarks/placement/baselines.py [MODEL.onnx ...] [--target memcap-phone]
+        [--effort N] [--json]
 
 Every placement has the same packed arrays and goes the same way from there: routes, buffers,
 checker, program, timing. *Random* gives each array any free site, *greedy* takes arrays in the

@@ -1,6 +1,6 @@
 """Quadratic assignment: gap to the best known value of QAPLIB's instances.
 
-    python benchmarks/qap.py [FILES ...] [--research-set] [--seconds S] [--cpu] [--json]
+    python benchmarks/placement/qap.py [FILES ...] [--research-set] [--seconds S] [--cpu] [--json]
 
 Files are QAPLIB's ``.dat`` (n, then two matrices of n x n); without any, all of
 ``../shared/instances/qaplib``. Best values are read from ``best_known.csv`` (name, n, best_known)
@@ -26,7 +26,7 @@ import numpy as np
 
 from semc.compiler.placement.qap import solve_qap
 
-DEFAULT = Path(__file__).resolve().parents[1] / ".." / "shared" / "instances" / "qaplib"
+DEFAULT = Path(__file__).resolve().parents[3] / "shared" / "instances" / "qaplib"
 FAMILIES = ("nug", "kra", "ste", "tho", "sko", "wil", "tai")
 #: The file of this name that is in circulation does not hold the instance of the published value.
 NOT_AS_PUBLISHED = ("kra32",)

@@ -1,6 +1,6 @@
 """Arrays on a 3-D grid: planted optima, and the tiles of a Llama-like decoder of 27 B parameters.
 
-    python benchmarks/grid.py [--seconds S] [--cpu] [--only NAME] [--json]
+    python benchmarks/placement/grid.py [--seconds S] [--cpu] [--only NAME] [--json]
 
 **Planted optima** (after PEKO: Chang, Cong, Romesis and Xie, "Optimality and scalability study of
 existing placement algorithms", IEEE TCAD 23 (2004) 537): the links of a grid, each of a weight from
