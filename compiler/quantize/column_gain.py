@@ -21,9 +21,18 @@ def column_gain(
         codes: int8 ``[G, K, N]``.
         sites: int32 ``[T, 5]``; the vias down from a layer load its columns.
     """
-    first = np.cumsum(tiles[:, 4]) - tiles[:, 4]
-    gain = np.ones((target.slices, int(tiles[:, 4].sum())), np.float32)
-    for index, levels in tile_levels(codes, tiles, target):
+    # Copies of a tile in one layer are alike: each kind is computed once.
+    alike = np.column_stack([tiles, sites[:, 0]])
+    _, shown, kind = np.unique(alike, axis=0, return_index=True, return_inverse=True)
+    own, first = tiles[shown], _first_columns(tiles[shown])
+    gain = np.ones((target.slices, int(own[:, 4].sum())), np.float32)
+    for index, levels in tile_levels(codes, own, target):
         spot = first[index][:, None] + np.arange(levels.shape[-1])
-        gain[:, spot] = nominal_column_gain(levels, sites[index], target)
-    return gain
+        gain[:, spot] = nominal_column_gain(levels, sites[shown][index], target)
+    shift = np.repeat(first[kind] - _first_columns(tiles), tiles[:, 4])
+    return gain[:, np.arange(len(shift)) + shift]
+
+
+def _first_columns(tiles: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Where the columns of each tile begin among those of all."""
+    return np.cumsum(tiles[:, 4], dtype=np.int64) - tiles[:, 4]

@@ -18,6 +18,7 @@ from semc.compiler.placement.replicate import (
     lower_hull,
     stage_options,
 )
+from semc.compiler.quantize.column_gain import column_gain
 
 from .memcap_programs import compiled, demo_target, lowered, stored
 
@@ -170,3 +171,15 @@ def test_copies_shorten_an_inference_and_read_as_much() -> None:
     assert [n for n in many.tensors if n.startswith("codes.")] == [
         n for n in one.tensors if n.startswith("codes.")
     ]
+
+
+def test_copies_have_the_gain_of_their_tile() -> None:
+    rng = np.random.default_rng(6)
+    demo, codes = demo_target(), rng.integers(-127, 128, (1, 200, 16)).astype(np.int8)
+    tiles = np.array([[0, 0, 128, 0, 16], [0, 128, 72, 0, 16]], np.int32)
+    sites = np.array([[0, 0, 0, 0, 0], [2, 1, 0, 0, 0]], np.int32)
+    one = column_gain(codes, tiles, sites, demo)
+    moved = sites[[1, 0, 1, 0]] + np.array([0, 1, 1, 0, 0], np.int32)
+    both = column_gain(codes, tiles[[1, 0, 1, 0]], moved, demo)
+    np.testing.assert_array_equal(both, np.tile(np.hstack([one[:, 16:], one[:, :16]]), 2))
+    assert (one[:, 16:] != one[:, :16]).any()
