@@ -44,6 +44,11 @@ class Arrays:
         self._spare = spare_arrays(self.programs, target)
         self._rest_s = digital_time_s(block.ops, target)
 
+    @property
+    def fit(self) -> bool:
+        """Whether all matrices fit the arrays at once."""
+        return self._spare >= 0
+
     def copies(self, uses: Mapping[tile.ProgramOp, Uses]) -> dict[tile.ProgramOp, int]:
         """The copies that ``replicate-matrices`` will make for such ``uses``."""
         return choose_copies(uses, self._spare, self._rest_s, self.target, most=self.most_copies)

@@ -25,13 +25,13 @@ Uses = Mapping[int, int]
 
 
 def spare_arrays(programs: Sequence[tile.ProgramOp], target: "MemcapTarget") -> int:
-    """Arrays that are left when every matrix lies in the arrays once."""
+    """Arrays that are left when every matrix lies in the arrays once; below 0: they do not fit."""
     grid = grid_of(target)
     sizes = [p.tile_table[:, [2, 4]] for p in programs]
     if not sizes:
         return grid.capacity
     packing = pack_tiles(np.concatenate(sizes), grid.array_rows, grid.array_cols)
-    return max(grid.capacity - packing.arrays, 0)
+    return grid.capacity - packing.arrays
 
 
 def choose_copies(
@@ -48,6 +48,7 @@ def choose_copies(
     ``spare`` arrays may be spent; ``rest_s`` is what an inference takes outside of the arrays.
     ``objective`` is ``latency`` or ``throughput``, for which the slowest matrix counts alone.
     """
+    spare = max(spare, 0)
     stages = {op: _stage(op, runs, target, most) for op, runs in uses.items()}
     offers = {op: stage for op, stage in stages.items() if len(stage.copies) > 1}
     if not offers:

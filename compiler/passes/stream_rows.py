@@ -6,6 +6,8 @@ are issued in the order of a list schedule (``placement/stream.py``) in which th
 work in order, overlap the stages. The number of bands is the one whose schedule is shortest, with
 the copies of matrices that pay then; each doubling must gain some per cent, so
 that IR and program stay small.
+Matrices that do not fit the arrays at once are driven whole: they would be written anew for each
+band, and one that several products drive is not cut between chips.
 Pieces of a result are written side by side, so that joining them costs nothing
 (``placement/joined.py``).
 """
@@ -66,6 +68,8 @@ class StreamRows(ModulePass):
         if not windows or any(isinstance(op, ControlOp) for op in block.ops):
             return False
         arrays = Arrays(block, target, self.copies)
+        if not arrays.fit:
+            return False
         whole = BandTasks(block, {}, {}, arrays)
         best_s = in_order_makespan(whole.tasks)
         most_bytes = max(

@@ -65,7 +65,9 @@ class TileSums:
         level = int(sites[0, 0]) + 1
         load = ProductLoad(
             most=int(reads.max()),
-            rounds=read_rounds(tiles, matrix.sites[part], cells),
+            rounds=_one_by_one(tiles, sites)
+            if matrix.rounds[part].any()
+            else read_rounds(tiles, matrix.sites[part], cells),
             in_bytes=float(inputs.loads.max(initial=0.0)),
             out_bytes=float(sums.loads.max(initial=0.0)),
             in_hops=inputs.depth_hops + level,
@@ -106,3 +108,12 @@ def _written(matrix: Matrix, part: slice) -> list[WrittenRound]:
     highest = np.maximum.reduceat(matrix.sites[part, 3] + rows, starts)
     weights = np.add.reduceat(rows * cols, starts)
     return [WrittenRound(int(r), int(w)) for r, w in zip(highest, weights, strict=True)]
+
+
+def _one_by_one(tiles: np.ndarray, sites: np.ndarray) -> list[tuple[int, ...]]:
+    """Columns read in each round of streamed tiles, for every array: those of one are not there
+    while another is, and tiles of one round of writing are read one after another."""
+    order = np.lexsort(sites[:, :3].T[::-1])
+    starts = np.flatnonzero(np.diff(sites[order, :3], axis=0, prepend=-1).any(axis=1))
+    parts = np.split(tiles[order, 4], starts[1:])
+    return sorted({tuple(part.tolist()) for part in parts})

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 import semc
+from semc.backends.memcap.decode import decode_program
+from semc.backends.memcap.isa import Opcode
 from semc.backends.program import Program
 from semc.backends.targets import load_target
 from semc.errors import CapacityError
@@ -59,6 +61,20 @@ def test_reloaded_models_compute_the_same(tiny: str, examples: Path) -> None:
     for mode, sqnr_db in (("quantized", 15), ("noisy", 10)):
         result = simulated(program, model, mode)
         assert result["reference"]["sqnr_db"] > sqnr_db
+
+
+def test_matrices_that_do_not_fit_are_driven_once(
+    tiny: str, examples: Path, tmp_path: Path
+) -> None:
+    smaller = Path(tiny).read_text(encoding="utf-8").replace("grid_cols = 3", "grid_cols = 2")
+    path = tmp_path / "smaller.toml"
+    path.write_text(smaller, encoding="utf-8")
+    program = semc.compile(examples / "digits_cnn.onnx", str(path), on_overflow="reload")
+    streams = decode_program(program).blocks[0]
+    products = [i for stream in streams for i in stream.instructions]
+    driven = [(i.index, i.tiles) for i in products if i.opcode is Opcode.DRIVE]
+    assert len(driven) == len(set(driven))
+    assert simulated(program, examples / "digits_cnn.onnx")["reference"]["max_rel_error"] < 1e-5
 
 
 def test_the_report_counts_what_is_needed(
