@@ -14,7 +14,7 @@ from semc.compiler.parse import parse_module
 from semc.compiler.passes.convert_tile_to_place import ConvertTileToPlace
 from semc.compiler.placement.buffers import aligned, allocate, live_bytes, live_peak_bytes
 
-sys.path.append(str(Path(__file__).resolve().parents[2] / "benchmarks"))
+sys.path.append(str(Path(__file__).resolve().parents[2] / "benchmarks" / "placement"))
 
 from buffers import measure
 
