@@ -18,8 +18,9 @@ class Executor(ABC):
     ) -> dict[str, np.ndarray]:
         """The model's outputs for one set of inputs, by name.
 
-        ``observe`` sees every ONNX value that a buffer holds, once, when it is complete. Raises
-        InputError when an input is missing, unknown or of another shape or type.
+        ``observe`` sees every ONNX value that a buffer holds when it is complete, and again where
+        control flow has written it. Raises InputError when an input is missing, unknown or of
+        another shape or type.
         """
         self._memory.load(inputs)
         self._execute(None if observe is None else self._memory.watch(observe))

@@ -18,7 +18,7 @@ from .executor import Executor
 from .host import run_host
 from .interleave import Chooser, interleave
 from .loop import ControlFlow
-from .memory import Completed, ProgramMemory
+from .memory import Completed, ProgramMemory, collector
 from .products import InputObserver, Products
 from .vector import run_kernel, run_kernel_into
 
@@ -114,8 +114,11 @@ class MemcapExecutor(Executor):
         self._run += 1
         for unit, i in self._orders[block]:
             if i.opcode is Opcode.CONTROL:
+                inside: set[int] = set()
                 for inner in self._control.blocks(i.index):
-                    self._run_block(inner, completed)
+                    self._run_block(inner, collector(inside))
+                if completed is not None:
+                    completed(inside, again=True)
                 continue
             self._step(unit, i, products, first)
             if completed is None:

@@ -1,6 +1,7 @@
 """A program's memory while it runs: buffers as arrays, inputs, constants, outputs, named values."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 
@@ -11,8 +12,22 @@ from .arena import Arena, used_bytes
 
 #: Called with the name of an ONNX value and its array, which is only valid during the call.
 Observer = Callable[[str, np.ndarray], None]
-#: Called with the numbers of buffers that have just been completed.
-Completed = Callable[[Iterable[int]], None]
+
+
+class Completed(Protocol):
+    """Called with the numbers of buffers that have just been completed; ``again`` where control
+    flow has done so, which also writes what was complete before."""
+
+    def __call__(self, numbers: Iterable[int], again: bool = False) -> None: ...
+
+
+def collector(found: set[int]) -> Completed:
+    """Puts numbers into ``found``, for the end of the control operation that is running."""
+
+    def completed(numbers: Iterable[int], again: bool = False) -> None:
+        found.update(numbers)
+
+    return completed
 
 
 class ProgramMemory:
@@ -54,17 +69,20 @@ class ProgramMemory:
     def watch(self, observe: Observer) -> Completed:
         """A function to call with the buffers that have just been completed.
 
-        ``observe`` then sees every ONNX value that they complete, each once in the life of the
-        function; the inputs' at once.
+        ``observe`` then sees every ONNX value that they complete, once in the life of the
+        function, and again where control flow has written it; the inputs' at once.
         """
         buffers = self._program.buffers
-        unseen = named_by_root(buffers)
+        all_named, unseen = named_by_root(buffers), named_by_root(buffers)
         written: dict[int, list[tuple[int, int]]] = {}
         seen: set[str] = set()
 
-        def completed(numbers: Iterable[int]) -> None:
+        def completed(numbers: Iterable[int], again: bool = False) -> None:
             for number in numbers:
                 root = root_of(buffers, number)
+                if again and root in all_named:
+                    unseen[root] = dict(all_named[root])
+                    seen.difference_update(all_named[root].values())
                 if not unseen.get(root):
                     continue
                 written[root] = add_range(written.get(root, []), _bytes_of(buffers[number]))

@@ -17,7 +17,7 @@ from ...errors import InputError, ProgramError, SemcError
 from .executor import Executor
 from .host import run_host
 from .loop import ControlFlow
-from .memory import Completed, ProgramMemory, without_weights
+from .memory import Completed, ProgramMemory, collector, without_weights
 from .pal import Register, Stationary, encode_values, multiply, round_values, values_of
 from .vector import run_kernel
 
@@ -60,8 +60,11 @@ class MeshExecutor(Executor):
     def _run_block(self, block: int, completed: Completed | None) -> None:
         for slot in self._orders[block]:
             if isinstance(slot, Flow):
+                inside: set[int] = set()
                 for inner in self._control.blocks(slot.control):
-                    self._run_block(inner, completed)
+                    self._run_block(inner, collector(inside))
+                if completed is not None:
+                    completed(inside, again=True)
                 continue
             try:
                 self._run_slot(slot)
