@@ -11,6 +11,7 @@ from typing import Any
 from ..backends.targets import MemcapTarget
 from ..backends.targets.area import area_parts_mm2
 from ..backends.targets.price import chip_usd, inference_usd
+from .report.quantity import quantity
 
 #: Parts of the energy that a lever is named for at most.
 _LEVERS = 3
@@ -99,16 +100,21 @@ def _power_limit(speed: _Speed, parts_j: Mapping[str, float]) -> dict[str, Any] 
         return None
     levers = []
     if speed.rate_per_s:
-        levers.append(f"{speed.rate_per_s:.4g} inferences/s in place of {full_per_s:.4g}")
+        slow, fast = (quantity(rate, "inferences/s") for rate in (speed.rate_per_s, full_per_s))
+        levers.append(f"{slow} in place of {fast}")
     if speed.idle_w >= budget:
-        levers.append(f"less leakage: {speed.idle_w:g} W are lost at any rate")
+        levers.append(f"less leakage: {quantity(speed.idle_w, 'W')} are lost at any rate")
     largest = sorted(parts_j.items(), key=lambda item: (-item[1], item[0]))
     for part, joules in [item for item in largest if item[0] != "leakage"][:_LEVERS]:
         without_w = full_w - joules * full_per_s
         if without_w < budget:
             kept = 1 - (full_w - budget) / (joules * full_per_s)
-            levers.append(f"{part}: {kept:.0%} of its {joules:.3g} J an inference would do")
+            levers.append(
+                f"{part}: {kept:.0%} of its {quantity(joules, 'J')} an inference would do"
+            )
         else:
             share = joules * full_per_s / full_w
-            levers.append(f"{part} takes {share:.0%}; without it {without_w:.3g} W are left")
+            levers.append(
+                f"{part} takes {share:.0%}; without it {quantity(without_w, 'W')} are left"
+            )
     return _limit("power at full speed", full_w, budget, "W", levers)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from ..validate.evaluate import Macro, Row, Summary, Validation
-from .console import quantity
+from .quantity import quantity
 
 COLUMNS = ("quantity", "condition", "published", "simulated", "error", "V^2 scaling")
 TEXT_COLUMNS = 2

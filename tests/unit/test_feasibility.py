@@ -40,7 +40,7 @@ def test_a_chip_over_its_power_runs_slower():
     assert not area["levers"]
     assert not power["met"]
     assert power["levers"] == [
-        "150 inferences/s in place of 1000",
+        "150 inferences/s in place of 1 k inferences/s",
         "sram takes 66%; without it 1.05 W are left",
         "adc takes 33%; without it 2.05 W are left",
     ]
@@ -50,7 +50,7 @@ def test_a_part_that_alone_is_too_much_is_named_with_what_may_stay():
     phone = load_target("memcap-phone")
     found = feasibility(phone, 1e-3, {"host_link": 4e-4, "sram": 2e-4})
     # 0.4 + 0.2 + 0.05 W against 0.5: of the link's 0.4 W 0.25 may stay.
-    assert "host_link: 62% of its 0.0004 J an inference would do" in found["limits"][1]["levers"]
+    assert "host_link: 62% of its 400 uJ an inference would do" in found["limits"][1]["levers"]
 
 
 def test_a_chip_too_large_says_how_many_layers_would_do():

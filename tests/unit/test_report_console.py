@@ -2,7 +2,8 @@
 
 import pytest
 
-from semc.runtime.report.console import counted, quantity, share
+from semc.runtime.report.console import counted, share
+from semc.runtime.report.quantity import quantity
 
 
 @pytest.mark.parametrize(
