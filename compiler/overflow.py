@@ -19,7 +19,7 @@ from .matrix_uses import in_order_of_use, product_counts
 from .placement.machine import SiteGrid
 from .placement.pack import pack_tiles
 from .placement.reload import ReloadPlan, Writing, plan_reload
-from .split_over_chips import choose_partition, split_over_chips
+from .split_over_chips import Lay, choose_partition, split_over_chips
 
 ON_OVERFLOW = ("error", "reload", "chips")
 
@@ -30,8 +30,11 @@ def place_overflow(
     grid: SiteGrid,
     target: MemcapTarget,
     on_overflow: str,
+    lay: Lay,
 ) -> None:
     """Place ``programs``, which do not fit ``grid`` together, as ``on_overflow`` says.
+
+    ``lay`` gives packed tiles that fit one chip their sites.
 
     Raises CapacityError for ``error``, and where the way chosen does not do.
     """
@@ -40,7 +43,7 @@ def place_overflow(
         raise _too_large(target.name, grid, sizes, ("take a chip with arrays that work",))
     programs = in_order_of_use(programs)
     if on_overflow == "chips":
-        _over_chips(module, programs, grid, target)
+        _over_chips(module, programs, grid, target, lay)
         return
     sizes = [p.tile_table[:, [2, 4]] for p in programs]
     plan = plan_reload(sizes, *product_counts(programs), grid, writing_of(target))
@@ -64,7 +67,11 @@ def write_sites(
 
 
 def _over_chips(
-    module: ModuleOp, programs: list[tile.ProgramOp], grid: SiteGrid, target: MemcapTarget
+    module: ModuleOp,
+    programs: list[tile.ProgramOp],
+    grid: SiteGrid,
+    target: MemcapTarget,
+    lay: Lay,
 ) -> None:
     partition = choose_partition(programs, grid, target.code_bytes)
     if partition.chips > MOST_CHIPS:
@@ -75,7 +82,7 @@ def _over_chips(
             available={"chips": MOST_CHIPS},
             levers=("use a target with more arrays", "write matrices anew (--on-overflow reload)"),
         )
-    for placed in split_over_chips(module, programs, grid, partition):
+    for placed in split_over_chips(module, programs, grid, partition, lay):
         write_sites(placed.programs, placed.sites)
 
 

@@ -4,8 +4,9 @@
 get the attribute ``chip``. A matrix that several chips drive becomes one ``tile.program`` a chip.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from xdsl.dialects import func
@@ -19,7 +20,8 @@ from ..dialects.interned import int_attr
 from ..dialects.types import shape_of
 from ..errors import CapacityError
 from .diagnostics import where_of
-from .matrix_uses import block_of
+from .matrix_uses import block_of, tiles_of
+from .placement.choose_sites import PlaceableTiles
 from .placement.machine import SiteGrid
 from .placement.pack import pack_tiles
 from .placement.pack_kinds import Packing
@@ -28,6 +30,8 @@ from .placement.reload import pack_apart
 
 #: The attribute of an operation that says its chip, and of a module that says how many there are.
 CHIP, CHIPS = "chip", "chips"
+#: Gives packed tiles of one chip their sites int32 [T, 5].
+Lay = Callable[[PlaceableTiles, Packing], np.ndarray]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +52,6 @@ def choose_partition(
     """
     block = block_of(programs)
     items = _items(block)
-    if not items:
-        raise CapacityError("what nothing drives cannot be spread over chips")
     number = {program: m for m, program in enumerate(programs)}
     if not items:
         raise CapacityError(
@@ -84,9 +86,13 @@ def choose_partition(
 
 
 def split_over_chips(
-    module: ModuleOp, programs: Sequence[tile.ProgramOp], grid: SiteGrid, partition: Partition
+    module: ModuleOp,
+    programs: Sequence[tile.ProgramOp],
+    grid: SiteGrid,
+    partition: Partition,
+    lay: Lay,
 ) -> list[PlacedTiles]:
-    """Mark each operation with its chip, and give the tiles their sites.
+    """Mark each operation with its chip, and give the tiles their sites, which ``lay`` chooses.
 
     A matrix that several chips drive gets a ``tile.program`` for each, unless arrays were cut.
     """
@@ -96,7 +102,7 @@ def split_over_chips(
     for op, chip in zip(items, partition.home.tolist(), strict=True):
         op.attributes[CHIP] = int_attr(chip)
     if partition.cuts is not None:
-        return [PlacedTiles(programs, _sites_between(programs, grid, partition.cuts))]
+        return [PlacedTiles(programs, _sites_between(programs, grid, partition.cuts, lay))]
     placed = []
     taken: set[tile.ProgramOp] = set()
     for chip in range(partition.chips):
@@ -106,7 +112,7 @@ def split_over_chips(
         if chip == partition.chips - 1:
             found += [program for program in programs if program.result.first_use is None]
         if found:
-            placed.append(PlacedTiles(found, _sites_on(found, grid, chip)))
+            placed.append(PlacedTiles(found, _sites_on(found, grid, chip, lay)))
     return placed
 
 
@@ -179,26 +185,29 @@ def _pack(sizes: Sequence[np.ndarray], grid: SiteGrid) -> Packing | None:
     return packing if packing.arrays <= grid.capacity else None
 
 
-def _sites_on(programs: Sequence[tile.ProgramOp], grid: SiteGrid, chip: int) -> np.ndarray:
+def _sites_on(
+    programs: Sequence[tile.ProgramOp], grid: SiteGrid, chip: int, lay: Lay
+) -> np.ndarray:
     """Sites of the tiles of ``programs``, which fit ``chip`` together or side by side."""
     sizes = [_sizes(program) for program in programs]
     packing = _pack(sizes, grid) or _side_by_side(pack_apart(sizes, grid))
-    return _sites(packing, np.array([0, packing.arrays]), grid, chip)
+    sites = lay(tiles_of(programs), packing)
+    sites[:, 0] += chip * grid.layers
+    return sites
 
 
 def _sites_between(
-    programs: Sequence[tile.ProgramOp], grid: SiteGrid, cuts: np.ndarray
+    programs: Sequence[tile.ProgramOp], grid: SiteGrid, cuts: np.ndarray, lay: Lay
 ) -> np.ndarray:
     """Sites of tiles in arrays side by side, ``cuts[n] .. cuts[n + 1]`` of them on chip n."""
+    tiles = tiles_of(programs)
     packing = _side_by_side(pack_apart([_sizes(program) for program in programs], grid))
-    return _sites(packing, cuts, grid, 0)
-
-
-def _sites(packing: Packing, cuts: np.ndarray, grid: SiteGrid, first_chip: int) -> np.ndarray:
-    chip = np.searchsorted(cuts[1:-1], packing.array, "right")
-    near = grid.sites_near_first(min(packing.arrays, grid.capacity))[packing.array - cuts[chip]]
-    sites = np.column_stack([near, packing.row, packing.col]).astype(np.int32)
-    sites[:, 0] += ((first_chip + chip) * grid.layers).astype(np.int32)
+    sites = np.empty((len(packing.array), 5), np.int32)
+    for chip, (first, end) in enumerate(pairwise(cuts.tolist())):
+        mine = np.flatnonzero((packing.array >= first) & (packing.array < end))
+        spots = np.stack([packing.array - first, packing.row, packing.col], axis=1)[mine]
+        sites[mine] = lay(tiles.only(mine), Packing.of(spots, end - first))
+        sites[mine, 0] += chip * grid.layers
     return sites
 
 

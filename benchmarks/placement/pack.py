@@ -183,8 +183,8 @@ def matrices_of(path: Path) -> tuple[StoredMatrix, ...]:
     """The stored matrices of an ONNX model, by the compiler's own front end."""
     from semc.compiler.context import new_context
     from semc.compiler.driver import CompileOptions, emit_level
+    from semc.compiler.matrix_uses import positions_of
     from semc.compiler.parse import parse_module
-    from semc.compiler.passes.place_tiles import positions_of
     from semc.compiler.rewriting import whole_ops
     from semc.dialects import tile
 

@@ -24,16 +24,16 @@ from ...backends.targets.heat import tile_heat_j
 from ...backends.targets.memcap_cost import mvm_latency_s
 from ...dialects import place, tile
 from ...dialects.attributes import table_attr, table_of
-from ...dialects.control import repetitions
-from ...dialects.types import shape_of
 from ...errors import InputError, IRError, TargetError
 from ..context import say_unchanged
+from ..matrix_uses import positions_of, reads_of, tiles_of
 from ..overflow import ON_OVERFLOW, place_overflow, write_sites
 from ..placement.check import PlacedMatrix, check_matrices
 from ..placement.choose_sites import LinkCosts, PlaceableTiles, choose_sites, extents_of
 from ..placement.free_sites import FreeSites
 from ..placement.machine import SiteGrid, grid_of
 from ..placement.pack import SHARING, Sharing, pack_tiles
+from ..placement.pack_kinds import Packing
 from ..rewriting import whole_ops
 
 
@@ -75,7 +75,14 @@ class PlaceTiles(ModulePass):
                 f"on-overflow={self.on_overflow} needs every site to choose from",
                 help="take the fixed positions (attribute sites of tile.program) away",
             )
-        place_overflow(op, programs, grid, target, self.on_overflow)
+        free, links = FreeSites.of(grid, np.empty((0, 3), np.int32)), LinkCosts.of(target)
+
+        def lay(tiles: PlaceableTiles, packing: Packing) -> np.ndarray:
+            return choose_sites(
+                tiles, packing, free, grid, links, effort=self.effort, seed=self.seed
+            )
+
+        place_overflow(op, programs, grid, target, self.on_overflow, lay)
 
     def _place(
         self,
@@ -88,16 +95,18 @@ class PlaceTiles(ModulePass):
         hot = target.thermal.max_layer_power_w > 0
         sites = np.concatenate(fixed)
         loose = sites[:, 0] < 0
-        tiles = _tiles_of(programs, loose)
+        tiles = tiles_of(programs).only(np.flatnonzero(loose))
         free = FreeSites.of(grid, sites[~loose, :3])
         # Copies work at the same time, so none of their tiles may share an array.
-        alone = np.repeat([p.copy is not None for p in programs], _counts(programs))[loose]
+        alone = np.repeat(
+            [p.copy is not None for p in programs], [len(p.tile_table) for p in programs]
+        )[loose]
         packing = pack_tiles(
             tiles.sizes,
             grid.array_rows,
             grid.array_cols,
             owner=tiles.owner,
-            positions=_reads(programs),
+            positions=reads_of(programs),
             read_cost=_read_cost(target),
             arrays=int(free.whole.sum()),
             sharing=_sharing(self.packing),
@@ -156,37 +165,6 @@ def _fixed_sites(
             faults=[IRError(fault) for fault in faults],
         )
     return tables
-
-
-def _counts(programs: Sequence[tile.ProgramOp]) -> list[int]:
-    return [len(p.tile_table) for p in programs]
-
-
-def _tiles_of(programs: Sequence[tile.ProgramOp], loose: np.ndarray) -> PlaceableTiles:
-    """The ``loose`` tiles (bool, of all); each copy of a matrix is a matrix of its own."""
-    counts, reads = _counts(programs), _reads(programs)
-    first = np.cumsum([0, *(p.copies for p in programs)])
-    copies = [p.copy_of_tile for p in programs]
-    copy = [np.zeros(n) if c is None else c for c, n in zip(copies, counts, strict=True)]
-    owner = np.repeat(first[:-1], counts) + np.concatenate(copy).astype(np.int64)
-    return PlaceableTiles(
-        np.concatenate([p.tile_table for p in programs])[loose],
-        owner[loose],
-        np.maximum(reads[owner], 1)[loose],
-    )
-
-
-def _reads(programs: Sequence[tile.ProgramOp]) -> np.ndarray:
-    """Positions that each matrix, and each copy of one, reads in an inference, [copies of all]."""
-    return np.concatenate([np.full(p.copies, positions_of(p) / p.copies) for p in programs])
-
-
-def positions_of(program: tile.ProgramOp) -> int:
-    """How many input vectors the matrix is multiplied with in an inference."""
-    products = [use.operation for use in program.result.uses]
-    return sum(
-        shape_of(op.result)[-2] * repetitions(op) for op in products if isinstance(op, tile.MvmOp)
-    )
 
 
 def _layer_heat_j(programs: Sequence[tile.ProgramOp], target: MemcapTarget) -> np.ndarray:

@@ -7,6 +7,12 @@ from semc.backends.memcap.crossing import chip_report
 from semc.backends.memcap.decode import decode_program
 from semc.backends.program import Program
 from semc.backends.targets.chips import MOST_CHIPS, on_chip, own_sites, split_name
+from semc.compiler.context import new_context
+from semc.compiler.parse import parse_module
+from semc.compiler.passes.place_tiles import PlaceTiles
+from semc.compiler.pipeline import run_passes
+from semc.dialects import tile
+from semc.dialects.attributes import table_of
 from semc.errors import ProgramError
 from semc.runtime.execute.memcap import MemcapExecutor
 from semc.runtime.physics.instance import temperature_k
@@ -41,6 +47,8 @@ func.func @main(%x: tensor<2x32xf32>) -> tensor<2x64xf32> {
 }
 }
 """
+_TILES = [[0, row, 128, col, 32] for row in range(0, 512, 128) for col in range(0, 512, 32)]
+SQUARE = f"dense<{_TILES}> : tensor<64x5xi32>"
 QUANTIZED = "quantize-matrices{target=memcap-demo}," + TO_ANALOG
 
 
@@ -120,3 +128,36 @@ def test_fewer_or_unlikely_chips_are_refused(program: Program, chips: object) ->
     hostile = Program({**program.manifest, "chips": chips}, dict(program.tensors))
     with pytest.raises(ProgramError, match=r"must lie|spans 1 to"):
         decode_program(hostile)
+
+
+def placed_sites(names: str) -> list[np.ndarray]:
+    """Sites of square matrices of 64 arrays each, which are driven one after another."""
+    program = "".join(
+        f'  %{name} = tile.program <"{name}"> tiles {SQUARE} : !tile.crossbar<1x512x512>\n'
+        for name in names
+    )
+    values = ["x", *(f"{name}y" for name in names)]
+    products = "".join(
+        f"  %{y} = tile.mvm %{name}, %{x}"
+        " : (!tile.crossbar<1x512x512>, tensor<1x512xf32>) -> tensor<1x512xf32>\n"
+        for name, x, y in zip(names, values, values[1:], strict=False)
+    )
+    module = parse_module(
+        "builtin.module {\nfunc.func @main(%x: tensor<1x512xf32>) -> tensor<1x512xf32> {\n"
+        f"{program}{products}  func.return %{values[-1]} : tensor<1x512xf32>\n}}\n}}",
+        new_context(),
+        "test",
+    )
+    run_passes(module, [PlaceTiles(target="memcap-demo", on_overflow="chips")])
+    return [
+        np.array(table_of(op.attributes["sites"]))
+        for op in module.walk()
+        if isinstance(op, tile.ProgramOp)
+    ]
+
+
+def test_each_chip_is_placed_as_if_alone() -> None:
+    (alone,) = placed_sites("a")
+    layers = demo_target().stack.layers
+    for chip, sites in enumerate(placed_sites("abc")):
+        assert (sites - [chip * layers, 0, 0, 0, 0] == alone).all()
