@@ -166,8 +166,8 @@ def fill_patterns(heights, widths, counts, rows, cols, order, rule, greedy, limi
     made, patterns, bins = 0, 0, 0
     while total > 0:
         free[0, 0], free[0, 1], free[0, 2], free[0, 3] = 0, 0, rows, cols
-        count, used, begin = 1, 0, made
-        position = 0
+        # Typed, or all that is called would be compiled for the literals as well.
+        count, used, position, begin = np.int64(1), np.int64(0), np.int64(0), made
         while count > 0:
             position, where = _choose_size(
                 free, count, placed, used, heights, widths, left, order, position, rule, greedy,

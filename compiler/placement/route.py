@@ -138,7 +138,8 @@ def _choose_bends(lot, start, end, nbytes, mesh, bends):  # type: ignore[no-unty
             loads[:] = 0.0
         row0, col0, row1, col1 = start[leg, 0], start[leg, 1], end[leg, 0], end[leg, 1]
         if row0 != row1 and col0 != col1:
-            fullest = _walk(loads, row0, col0, row1, col1, 0, 0.0)
-            if _walk(loads, row0, col0, row1, col1, 1, 0.0) < fullest:
-                bends[leg] = 1
+            first, second = np.int32(0), np.int32(1)  # as in ``bends``: compiled once
+            fullest = _walk(loads, row0, col0, row1, col1, first, 0.0)
+            if _walk(loads, row0, col0, row1, col1, second, 0.0) < fullest:
+                bends[leg] = second
         _walk(loads, row0, col0, row1, col1, bends[leg], nbytes[leg])
